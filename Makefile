@@ -1,0 +1,32 @@
+# Names for what CMake's presets and tools/ do; see there.
+
+.PHONY: demo test bench shell asan tsan lint setup clean
+
+demo: setup
+	@tools/demo
+
+test: setup
+	@tools/test dev
+
+bench: setup
+	@tools/bench
+
+shell: setup
+	@tools/shell
+
+asan: setup
+	@tools/test asan
+
+tsan: setup
+	@tools/test tsan
+
+lint:
+	@tools/setup lint
+	@tools/build dev
+	@tools/lint
+
+setup:
+	@tools/setup
+
+clean:
+	@cmake -E rm -rf build _build priv ebin

@@ -1,0 +1,89 @@
+// The one place that knows which Python this is. The rest reads as if there were one.
+#pragma once
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <cstdint>
+
+#if PY_VERSION_HEX < 0x030B0000
+#error "erlang_python needs Python 3.11 or newer"
+#endif
+
+namespace py::compat {
+
+// The exception that is set, as a new reference; the indicator is cleared. nullptr when none is.
+inline PyObject *take_exception() {
+#if PY_VERSION_HEX >= 0x030C0000
+    return PyErr_GetRaisedException();
+#else
+    PyObject *type = nullptr;
+    PyObject *value = nullptr;
+    PyObject *traceback = nullptr;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (type == nullptr) {
+        return nullptr;
+    }
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (traceback != nullptr) {
+        PyException_SetTraceback(value, traceback);
+    }
+    Py_DECREF(type);
+    Py_XDECREF(traceback);
+    return value;
+#endif
+}
+
+// The value of a small int without a call. False when it is not small; nothing is raised.
+inline bool compact_int(PyObject *object, int64_t &value) {
+#if PY_VERSION_HEX >= 0x030C0000
+    auto *number = reinterpret_cast<PyLongObject *>(object);
+    if (!PyUnstable_Long_IsCompact(number)) {
+        return false;
+    }
+    value = PyUnstable_Long_CompactValue(number);
+    return true;
+#else
+    auto *number = reinterpret_cast<PyLongObject *>(object);
+    Py_ssize_t size = Py_SIZE(number);
+    if (size < -1 || size > 1) {
+        return false;
+    }
+    value = size * static_cast<int64_t>(number->ob_digit[0]);
+    return true;
+#endif
+}
+
+// A new reference to element i of a list, or nullptr (and nothing raised) behind its end.
+inline PyObject *list_item(PyObject *list, Py_ssize_t i) {
+#ifdef Py_GIL_DISABLED
+    PyObject *item = PyList_GetItemRef(list, i);
+    if (item == nullptr) {
+        PyErr_Clear();
+    }
+    return item;
+#else
+    if (i >= PyList_GET_SIZE(list)) {
+        return nullptr;
+    }
+    PyObject *item = PyList_GET_ITEM(list, i);
+    Py_INCREF(item);
+    return item;
+#endif
+}
+
+// A new reference to a dict's value: 1 found, 0 not, -1 raised.
+inline int dict_get(PyObject *dict, PyObject *key, PyObject **value) {
+#if PY_VERSION_HEX >= 0x030D0000
+    return PyDict_GetItemRef(dict, key, value);
+#else
+    *value = PyDict_GetItemWithError(dict, key);
+    if (*value != nullptr) {
+        Py_INCREF(*value);
+        return 1;
+    }
+    return PyErr_Occurred() ? -1 : 0;
+#endif
+}
+
+} // namespace py::compat

@@ -1,0 +1,120 @@
+// What the three modes share: everything but how a context gets its interpreter.
+#pragma once
+
+#include "code_cache.hpp"
+#include "ref.hpp"
+#include "slots.hpp"
+
+#include <erlang_python/backend.h>
+#include <erlang_python/convert/decode.hpp>
+
+#include <array>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace ep {
+
+// The state of the module _erlang: one per interpreter.
+struct ModuleState {
+    py::Ref pid, ref, atom, term, view; // types
+    py::Ref process_error, interrupted; // exceptions
+    py::Ref atoms;                      // {name: erlang.Atom}
+};
+
+// A Python interpreter, shared by the contexts that run in it.
+struct Interpreter {
+    uint64_t id = 0;
+    PyInterpreterState *python = nullptr;
+    ModuleState *state = nullptr; // lives in `module`
+    py::Ref module;               // _erlang
+    py::Ref package;              // erlang
+    py::Ref builtins, main;       // modules
+    Slots slots;
+};
+
+// Strings of atoms, by the atom's term. Atoms are immediate and live as long as the VM.
+class AtomStrings {
+public:
+    py::Ref get(ERL_NIF_TERM atom);
+
+private:
+    struct Entry {
+        ERL_NIF_TERM atom = 0;
+        py::Ref text;
+    };
+    std::array<Entry, 512> entries_;
+};
+
+} // namespace ep
+
+// A context's hold on an interpreter. All but what is marked belongs to the context's thread, attached.
+struct ep_interp {
+    ep_context *context = nullptr;
+    ep::Interpreter *interpreter = nullptr;
+    PyThreadState *thread = nullptr;
+    unsigned long thread_ident = 0; // constant
+    py::Ref globals;                // the context's own namespace
+    ep::CodeCache code;
+    ep::AtomStrings atoms;
+    ErlNifEnv *send_env = nullptr;
+    bool sending = false;
+    std::unique_ptr<ep::FlatWriter> spare_writer;
+
+    std::mutex interrupt_mutex;     // guards the next two; taken attached
+    uint64_t running = 0;           // serial of the request whose code runs
+    uint64_t interrupted = 0;       // serial of the one that was sent an asynchronous exception
+};
+
+namespace ep {
+
+// One per VM. Constant after start.
+struct Engine {
+    const ep_host *host = nullptr;
+    const ConversionAtoms *conversion = nullptr;
+    ERL_NIF_TERM ok = 0, error = 0, interrupted = 0;
+    bool big_integers = false;
+    std::vector<std::string> paths;
+    PyThreadState *main_thread = nullptr; // of [python-main]
+    Interpreter *main = nullptr;
+};
+
+Engine &engine() noexcept;
+
+// The context whose thread this is; nullptr on any other.
+ep_interp *current_interp() noexcept;
+void set_current_interp(ep_interp *interp) noexcept;
+
+// Loads our modules into the attached interpreter.
+std::unique_ptr<Interpreter> set_up_interpreter();
+// Gives a context that is attached its namespace.
+void set_up_context(ep_interp &interp);
+
+// Parts of ep_backend.
+ep_status start(const ep_start *options, ep_error *error) noexcept;
+void attach(ep_interp *interp) noexcept;
+void detach(ep_interp *interp) noexcept;
+void serve(ep_interp *interp, ep_request *request) noexcept;
+void release_slot(ep_interp *interp, uint64_t slot) noexcept;
+void interrupt(ep_interp *interp, uint64_t serial) noexcept;
+
+// The body of the entry function: checks versions and fills the table in.
+ep_status fill_table(const ep_host *host, ep_backend *table, ep_error *error,
+                     decltype(ep_backend::open) open, decltype(ep_backend::close) close) noexcept;
+
+// Puts a message into an ep_error.
+void set_error(ep_error *error, const std::string &text) noexcept;
+// The exception that is set, as text; it is cleared.
+std::string take_exception_text();
+
+// A pending interrupt of the request that runs will not be raised any more.
+void forget_interrupt(ep_interp &interp);
+
+extern "C" PyObject *init_module();
+// Refuses what would fork, exec or spawn. Before Python is initialised.
+void install_sandbox();
+// The same for what raises no audit event. Attached.
+void close_sandbox_gaps();
+
+} // namespace ep

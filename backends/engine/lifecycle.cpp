@@ -1,0 +1,191 @@
+// Python itself: how it starts, how threads come and go, how running code is interrupted.
+#include "engine.hpp"
+
+#include <cstring>
+
+namespace ep {
+
+namespace {
+
+thread_local ep_interp *current = nullptr;
+
+struct ConfigHolder {
+    PyConfig config;
+    ConfigHolder() { PyConfig_InitPythonConfig(&config); }
+    ~ConfigHolder() { PyConfig_Clear(&config); }
+};
+
+void check_status(PyStatus status, const char *what) {
+    if (PyStatus_Exception(status)) {
+        std::string text = std::string{"Python cannot be initialised ("} + what + ")";
+        if (status.err_msg != nullptr) {
+            text += std::string{": "} + status.err_msg;
+        }
+        throw std::runtime_error{text};
+    }
+}
+
+// A guest in somebody else's process: no signal handlers, no locale of its own, no command line, C's stdio untouched.
+void initialise(const ep_start &options) {
+    PyPreConfig before;
+    PyPreConfig_InitPythonConfig(&before);
+    before.utf8_mode = 1;
+    before.configure_locale = 0;
+    before.coerce_c_locale = 0;
+    before.parse_argv = 0;
+    check_status(Py_PreInitialize(&before), "before its configuration");
+    ConfigHolder holder;
+    PyConfig &config = holder.config;
+    config.install_signal_handlers = 0;
+    config.parse_argv = 0;
+    config.configure_c_stdio = 0;
+    config.faulthandler = 0;
+    if (options.executable != nullptr && *options.executable != '\0') {
+        check_status(PyConfig_SetBytesString(&config, &config.program_name, options.executable), "its program name");
+        check_status(PyConfig_SetBytesString(&config, &config.executable, options.executable), "its executable");
+    }
+    check_status(Py_InitializeFromConfig(&config), "its main interpreter");
+}
+
+} // namespace
+
+Engine &engine() noexcept {
+    static auto *instance = new Engine; // lives as long as the VM
+    return *instance;
+}
+
+ep_interp *current_interp() noexcept {
+    return current;
+}
+
+void set_current_interp(ep_interp *interp) noexcept {
+    current = interp;
+}
+
+void set_error(ep_error *error, const std::string &text) noexcept {
+    std::strncpy(error->text, text.c_str(), sizeof error->text - 1);
+    error->text[sizeof error->text - 1] = '\0';
+}
+
+std::string take_exception_text() {
+    py::Ref exception = py::Ref::steal(py::compat::take_exception());
+    if (!exception) {
+        return "unknown error";
+    }
+    py::Ref text = py::Ref::steal(PyObject_Str(exception.get()));
+    const char *utf8 = text ? PyUnicode_AsUTF8(text.get()) : nullptr;
+    std::string result = std::string{Py_TYPE(exception.get())->tp_name} + ": " + (utf8 != nullptr ? utf8 : "?");
+    PyErr_Clear();
+    return result;
+}
+
+std::unique_ptr<Interpreter> set_up_interpreter() {
+    auto interpreter = std::make_unique<Interpreter>();
+    interpreter->id = engine().host->unique();
+    interpreter->python = PyInterpreterState_Get();
+    PyObject *path = PySys_GetObject("path");
+    for (auto directory = engine().paths.rbegin(); directory != engine().paths.rend(); ++directory) {
+        py::Ref text = py::Ref::check(PyUnicode_DecodeFSDefault(directory->c_str()));
+        if (path != nullptr) {
+            py::check(PyList_Insert(path, 0, text.get()));
+        }
+    }
+    interpreter->module = py::Ref::check(PyImport_ImportModule("_erlang"));
+    interpreter->state = static_cast<ModuleState *>(PyModule_GetState(interpreter->module.get()));
+    interpreter->builtins = py::Ref::check(PyImport_ImportModule("builtins"));
+    interpreter->main = py::Ref::check(PyImport_AddModule("__main__") != nullptr ? PyImport_ImportModule("__main__")
+                                                                                 : nullptr);
+    close_sandbox_gaps();
+    interpreter->package = py::Ref::check(PyImport_ImportModule("erlang"));
+    return interpreter;
+}
+
+void set_up_context(ep_interp &interp) {
+    interp.globals = py::Ref::check(PyDict_New());
+    py::Ref name = py::Ref::check(PyUnicode_FromString("__main__"));
+    PyObject *globals = interp.globals.get();
+    py::check(PyDict_SetItemString(globals, "__builtins__", interp.interpreter->builtins.get()));
+    py::check(PyDict_SetItemString(globals, "__name__", name.get()));
+    py::check(PyDict_SetItemString(globals, "erlang", interp.interpreter->package.get()));
+    interp.send_env = enif_alloc_env();
+    interp.thread_ident = PyThread_get_thread_ident();
+}
+
+ep_status start(const ep_start *options, ep_error *error) noexcept {
+    try {
+        Engine &all = engine();
+        all.big_integers = options->big_integers != 0;
+        all.paths.assign(options->paths, options->paths + options->path_count);
+        install_sandbox();
+        if (PyImport_AppendInittab("_erlang", init_module) != 0) {
+            throw std::runtime_error{"no memory for the module table"};
+        }
+        initialise(*options);
+        try {
+            all.main = set_up_interpreter().release();
+        } catch (const py::Raised &) {
+            set_error(error, "the package erlang cannot be imported: " + take_exception_text());
+            PyEval_SaveThread();
+            return EP_FAILED;
+        }
+        all.main_thread = PyEval_SaveThread();
+        return EP_OK;
+    } catch (const std::exception &failure) {
+        set_error(error, failure.what());
+        return EP_FAILED;
+    }
+}
+
+void attach(ep_interp *interp) noexcept {
+    PyEval_RestoreThread(interp->thread);
+}
+
+void detach(ep_interp *) noexcept {
+    PyEval_SaveThread();
+}
+
+// Attached, since only then the running request stays the one it is: the mutex is taken by its thread attached, too.
+void interrupt(ep_interp *interp, uint64_t serial) noexcept {
+    PyEval_RestoreThread(engine().main_thread);
+    {
+        std::lock_guard lock{interp->interrupt_mutex};
+        if (interp->running == serial) {
+            PyThreadState_SetAsyncExc(interp->thread_ident, interp->interpreter->state->interrupted.get());
+            interp->interrupted = serial;
+        }
+    }
+    PyEval_SaveThread();
+}
+
+ep_status fill_table(const ep_host *host, ep_backend *table, ep_error *error, decltype(ep_backend::open) open,
+                     decltype(ep_backend::close) close) noexcept {
+    const ep_header asked = table->header;
+    table->header = {EP_ABI_MAJOR, EP_ABI_MINOR, sizeof(ep_backend)};
+    const bool host_fits = host->header.major == EP_ABI_MAJOR && host->header.minor >= EP_ABI_MINOR;
+    if (asked.major != EP_ABI_MAJOR || asked.minor > EP_ABI_MINOR || !host_fits) {
+        set_error(error, "another ABI");
+        return EP_TOO_NEW;
+    }
+    ep_backend full{};
+    full.header = {asked.major, asked.minor, asked.size < sizeof full ? asked.size : uint32_t{sizeof full}};
+    full.start = start;
+    full.open = open;
+    full.close = close;
+    full.attach = attach;
+    full.detach = detach;
+    full.serve = serve;
+    full.release_slot = release_slot;
+    full.interrupt = interrupt;
+    std::memcpy(table, &full, full.header.size);
+    Engine &all = engine();
+    all.host = host;
+    ErlNifEnv *env = host->env_take();
+    all.conversion = new ConversionAtoms{env}; // lives as long as the VM
+    all.ok = enif_make_atom(env, "ok");
+    all.error = enif_make_atom(env, "error");
+    all.interrupted = enif_make_atom(env, "interrupted");
+    host->env_give(env);
+    return EP_OK;
+}
+
+} // namespace ep

@@ -1,0 +1,278 @@
+// One request: operands in, Python, result out.
+#include "builder.hpp"
+#include "errors.hpp"
+#include "source.hpp"
+
+#include <cstring>
+#include <new>
+
+namespace ep {
+
+namespace {
+
+// Names the request whose code runs, for interrupts. Restores the one below it.
+class Running {
+public:
+    Running(ep_interp &interp, uint64_t serial) : interp_(interp) {
+        std::lock_guard lock{interp_.interrupt_mutex};
+        forget();
+        below_ = std::exchange(interp_.running, serial);
+    }
+    ~Running() {
+        std::lock_guard lock{interp_.interrupt_mutex};
+        forget();
+        interp_.running = below_;
+    }
+    Running(const Running &) = delete;
+    Running &operator=(const Running &) = delete;
+
+private:
+    // An exception on its way to this thread would hit whatever runs next.
+    void forget() {
+        if (std::exchange(interp_.interrupted, 0) != 0) {
+            PyThreadState_SetAsyncExc(interp_.thread_ident, nullptr);
+        }
+    }
+
+    ep_interp &interp_;
+    uint64_t below_ = 0;
+};
+
+// Larger results are built by the process that waits for them: on its own heap, and without the GIL.
+constexpr size_t largest_built_here = 1024;
+
+class Service {
+public:
+    Service(ep_interp &interp, ep_request &request)
+        : interp_(interp), request_(request), reader_(request.input), builder_(*interp.interpreter, &interp.atoms) {}
+
+    ERL_NIF_TERM run() {
+        switch (request_.op) {
+        case EP_OP_CALL: return call();
+        case EP_OP_EVAL: return eval();
+        case EP_OP_EXEC: return exec();
+        case EP_OP_METHOD: return method();
+        case EP_OP_GETATTR: return getattr();
+        case EP_OP_VALUE: return result(value());
+        default: py::raise(PyExc_NotImplementedError, "this backend knows no operation %u", request_.op);
+        }
+    }
+
+private:
+    py::Ref value() { return replay(reader_, builder_); }
+
+    py::Ref name() {
+        py::Ref text = value();
+        if (!PyUnicode_Check(text.get())) {
+            py::raise(PyExc_TypeError, "a name must be UTF-8 text, not %R", text.get());
+        }
+        if (PyUnicode_FindChar(text.get(), 0, 0, PyUnicode_GET_LENGTH(text.get()), 1) >= 0) {
+            py::raise(PyExc_ValueError, "a name cannot contain null bytes");
+        }
+        return text;
+    }
+
+    // The dict to run in. A process's environment starts as a copy of the context's own namespace.
+    py::Ref space() {
+        if (request_.env_slot == nullptr) {
+            return interp_.globals.copy();
+        }
+        Slots &slots = interp_.interpreter->slots;
+        if (*request_.env_slot != 0) {
+            if (py::Ref dict = slots.get(*request_.env_slot)) {
+                return dict;
+            }
+        }
+        py::Ref dict = py::Ref::check(PyDict_Copy(interp_.globals.get()));
+        *request_.env_slot = slots.add(dict.copy(), interp_.context);
+        return dict;
+    }
+
+    ERL_NIF_TERM call() {
+        py::Ref module = name();
+        py::Ref function = name();
+        py::Ref callable = find(module.get(), function.get());
+        return result(invoke(callable.get()));
+    }
+
+    py::Ref find(PyObject *module_name, PyObject *function) {
+        if (PyUnicode_CompareWithASCIIString(module_name, "__main__") == 0) {
+            py::Ref dict = space();
+            PyObject *found = nullptr;
+            if (py::check(py::compat::dict_get(dict.get(), function, &found)) == 1) {
+                return py::Ref::steal(found);
+            }
+            return py::Ref::check(PyObject_GetAttr(interp_.interpreter->main.get(), function));
+        }
+        PyObject *module = PyImport_GetModule(module_name);
+        if (module != nullptr) {
+            py::Ref owned = py::Ref::steal(module);
+            PyObject *found = PyObject_GetAttr(module, function);
+            if (found != nullptr) {
+                return py::Ref::steal(found);
+            }
+            if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
+                throw py::Raised{};
+            }
+            PyErr_Clear(); // perhaps another thread is still importing it: the slow way waits for that
+        } else if (PyErr_Occurred()) {
+            throw py::Raised{};
+        }
+        py::Ref imported = import(module_name);
+        return py::Ref::check(PyObject_GetAttr(imported.get(), function));
+    }
+
+    static py::Ref import(PyObject *name) {
+        py::Ref top = py::Ref::check(PyImport_ImportModuleLevelObject(name, nullptr, nullptr, nullptr, 0));
+        PyObject *module = PyImport_GetModule(name); // for a.b the import gives a
+        if (module == nullptr && PyErr_Occurred()) {
+            throw py::Raised{};
+        }
+        return module != nullptr ? py::Ref::steal(module) : std::move(top);
+    }
+
+    // Reads args and kwargs and calls.
+    py::Ref invoke(PyObject *callable) {
+        constexpr size_t on_stack = 8;
+        py::Ref few[on_stack];
+        std::vector<py::Ref> many;
+        const ep_tag tag = reader_.tag();
+        const auto count = reader_.raw<uint32_t>();
+        if (count > on_stack) {
+            many.resize(count);
+        }
+        py::Ref *args = count > on_stack ? many.data() : few;
+        for (uint32_t i = 0; i < count; ++i) {
+            switch (tag) {
+            case EP_TAG_INTS: args[i] = builder_.integer(reader_.raw<int64_t>()); break;
+            case EP_TAG_FLOATS: args[i] = builder_.floating(reader_.raw<double>()); break;
+            default: args[i] = value(); break;
+            }
+        }
+        py::Ref kwargs = keywords();
+        PyObject *few_pointers[on_stack + 1];
+        std::vector<PyObject *> many_pointers;
+        if (count > on_stack) {
+            many_pointers.resize(count + 1);
+        }
+        // The place in front is what PY_VECTORCALL_ARGUMENTS_OFFSET lends to the callee.
+        PyObject **pointers = (count > on_stack ? many_pointers.data() : few_pointers) + 1;
+        for (uint32_t i = 0; i < count; ++i) {
+            pointers[i] = args[i].get();
+        }
+        return py::Ref::check(
+            PyObject_VectorcallDict(callable, pointers, count | PY_VECTORCALL_ARGUMENTS_OFFSET, kwargs.get()));
+    }
+
+    py::Ref keywords() {
+        py::Ref kwargs = value();
+        return PyDict_GET_SIZE(kwargs.get()) == 0 ? py::Ref{} : std::move(kwargs);
+    }
+
+    // Source text: code of any size, not decoded.
+    std::string_view source() {
+        ep_slice data{};
+        ErlNifBinary binary;
+        if (reader_.tag() == EP_TAG_BIG_TEXT) {
+            enif_inspect_binary(reader_.env(), reader_.term(), &binary);
+            data = {binary.data, binary.size};
+        } else {
+            data = reader_.data();
+        }
+        return {reinterpret_cast<const char *>(data.data), data.size};
+    }
+
+    ERL_NIF_TERM eval() {
+        std::string_view text = source();
+        py::Ref locals = keywords();
+        const Code &cached = interp_.code.get(text, CodeCache::Kind::eval);
+        Code code{cached.statements.copy(), cached.expression.copy()}; // running it may replace the cache's entry
+        py::Ref dict = space();
+        PyObject *scope = locals ? locals.get() : dict.get();
+        if (code.statements) {
+            py::Ref::check(PyEval_EvalCode(code.statements.get(), dict.get(), scope));
+        }
+        return result(py::Ref::check(PyEval_EvalCode(code.expression.get(), dict.get(), scope)));
+    }
+
+    ERL_NIF_TERM exec() {
+        py::Ref code = interp_.code.get(source(), CodeCache::Kind::exec).statements.copy();
+        py::Ref dict = space();
+        py::Ref::check(PyEval_EvalCode(code.get(), dict.get(), dict.get()));
+        return engine().ok;
+    }
+
+    ERL_NIF_TERM method() {
+        py::Ref object = value();
+        py::Ref function = name();
+        py::Ref callable = py::Ref::check(PyObject_GetAttr(object.get(), function.get()));
+        return result(invoke(callable.get()));
+    }
+
+    ERL_NIF_TERM getattr() {
+        py::Ref object = value();
+        py::Ref attribute = name();
+        return result(py::Ref::check(PyObject_GetAttr(object.get(), attribute.get())));
+    }
+
+    ERL_NIF_TERM result(py::Ref object) {
+        if ((request_.flags & EP_NO_REPLY) != 0) {
+            return engine().ok;
+        }
+        if ((request_.flags & EP_RETURN_OBJECT) != 0) {
+            return enif_make_tuple2(request_.out, engine().ok, keep(std::move(object)));
+        }
+        ScratchWriter writer{request_.out};
+        record(*writer, *interp_.interpreter, object.get());
+        const ep_flat flat = writer->view();
+        if (flat.bytes.size > largest_built_here) {
+            request_.result_kind = EP_RESULT_FLAT;
+            return engine().host->keep_flat(request_.out, &flat);
+        }
+        return enif_make_tuple2(request_.out, engine().ok, build(request_.out, flat));
+    }
+
+    ERL_NIF_TERM keep(py::Ref object) {
+        Interpreter &interpreter = *interp_.interpreter;
+        uint64_t slot = interpreter.slots.add(std::move(object), interp_.context);
+        return engine().host->make_object(request_.out, interp_.context, interpreter.id, slot);
+    }
+
+    ep_interp &interp_;
+    ep_request &request_;
+    FlatReader reader_;
+    Builder builder_;
+};
+
+} // namespace
+
+void serve(ep_interp *interp, ep_request *request) noexcept {
+    request->result_kind = EP_RESULT_TERM;
+    Running running{*interp, request->serial};
+    try {
+        request->result = Service{*interp, *request}.run();
+    } catch (const py::Raised &) {
+        request->result = take_error(request->out, *interp->interpreter);
+    } catch (const std::bad_alloc &) {
+        PyErr_NoMemory();
+        request->result = take_error(request->out, *interp->interpreter);
+    } catch (const std::exception &error) {
+        PyErr_SetString(PyExc_RuntimeError, error.what());
+        request->result = take_error(request->out, *interp->interpreter);
+    }
+    PyErr_Clear(); // an asynchronous exception may have been raised by what cleaned up
+}
+
+void release_slot(ep_interp *interp, uint64_t slot) noexcept {
+    interp->interpreter->slots.remove(slot);
+    PyErr_Clear();
+}
+
+void forget_interrupt(ep_interp &interp) {
+    std::lock_guard lock{interp.interrupt_mutex};
+    if (std::exchange(interp.interrupted, 0) != 0) {
+        PyThreadState_SetAsyncExc(interp.thread_ident, nullptr);
+    }
+}
+
+} // namespace ep

@@ -1,0 +1,114 @@
+#include "term_object.hpp"
+
+#include <cstring>
+
+namespace ep {
+
+namespace {
+
+template <class Object> void dealloc(PyObject *self) {
+    PyTypeObject *type = Py_TYPE(self);
+    if (TermBox *box = reinterpret_cast<Object *>(self)->box) {
+        box->release();
+    }
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+PyObject *repr(PyObject *self) {
+    char text[300];
+    enif_snprintf(text, sizeof text, "%T", as_term_object(self)->term);
+    return PyUnicode_FromFormat("<%s %s>", Py_TYPE(self)->tp_name, text);
+}
+
+PyObject *atom_str(PyObject *self) {
+    // An atom's text needs some environment to be read in.
+    ErlNifEnv *env = engine().host->env_take();
+    std::string text = atom_text(env, as_term_object(self)->term);
+    engine().host->env_give(env);
+    return PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace");
+}
+
+Py_hash_t hash(PyObject *self) {
+    auto value = static_cast<Py_hash_t>(enif_hash(ERL_NIF_PHASH2, as_term_object(self)->term, 0));
+    return value == -1 ? -2 : value;
+}
+
+PyObject *compare(PyObject *self, PyObject *other, int operation) {
+    if (Py_TYPE(self) != Py_TYPE(other) || (operation != Py_EQ && operation != Py_NE)) {
+        Py_RETURN_NOTIMPLEMENTED;
+    }
+    bool same = enif_is_identical(as_term_object(self)->term, as_term_object(other)->term) != 0;
+    return PyBool_FromLong(same == (operation == Py_EQ));
+}
+
+int get_buffer(PyObject *self, Py_buffer *buffer, int flags) {
+    auto &binary = reinterpret_cast<ViewObject *>(self)->binary;
+    return PyBuffer_FillInfo(buffer, self, binary.data, static_cast<Py_ssize_t>(binary.size), 1, flags);
+}
+
+py::Ref make_type(PyObject *module, const char *name, const char *doc, reprfunc str) {
+    PyType_Slot slots[] = {
+        {Py_tp_dealloc, reinterpret_cast<void *>(dealloc<TermObject>)},
+        {Py_tp_repr, reinterpret_cast<void *>(repr)},
+        {Py_tp_str, reinterpret_cast<void *>(str)},
+        {Py_tp_hash, reinterpret_cast<void *>(hash)},
+        {Py_tp_richcompare, reinterpret_cast<void *>(compare)},
+        {Py_tp_doc, const_cast<char *>(doc)},
+        {0, nullptr},
+    };
+    PyType_Spec spec{name, sizeof(TermObject), 0,
+                     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE, slots};
+    py::Ref type = py::Ref::check(PyType_FromModuleAndSpec(module, &spec, nullptr));
+    py::check(PyModule_AddObjectRef(module, std::strchr(name, '.') + 1, type.get()));
+    return type;
+}
+
+py::Ref make_view_type(PyObject *module) {
+    PyType_Slot slots[] = {
+        {Py_tp_dealloc, reinterpret_cast<void *>(dealloc<ViewObject>)},
+        {Py_bf_getbuffer, reinterpret_cast<void *>(get_buffer)},
+        {Py_tp_doc, const_cast<char *>("The memory of an Erlang binary; what a memoryview from Erlang looks at.")},
+        {0, nullptr},
+    };
+    PyType_Spec spec{"erlang.Binary", sizeof(ViewObject), 0,
+                     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE, slots};
+    return py::Ref::check(PyType_FromModuleAndSpec(module, &spec, nullptr));
+}
+
+template <class Object> Object *allocate(PyObject *type) {
+    auto *python_type = reinterpret_cast<PyTypeObject *>(type);
+    auto *object = reinterpret_cast<Object *>(python_type->tp_alloc(python_type, 0));
+    if (object == nullptr) {
+        throw py::Raised{};
+    }
+    return object;
+}
+
+} // namespace
+
+py::Ref make_term_object(PyObject *type, ERL_NIF_TERM term, TermBox *box) {
+    auto *object = allocate<TermObject>(type);
+    object->term = box != nullptr ? enif_make_copy(box->env(), term) : term;
+    object->box = box != nullptr ? box->keep() : nullptr;
+    return py::Ref::steal(reinterpret_cast<PyObject *>(object));
+}
+
+py::Ref make_view(PyObject *type, ERL_NIF_TERM term, TermBox *box) {
+    auto *object = allocate<ViewObject>(type);
+    object->box = box->keep();
+    enif_inspect_binary(box->env(), enif_make_copy(box->env(), term), &object->binary);
+    py::Ref owner = py::Ref::steal(reinterpret_cast<PyObject *>(object));
+    return py::Ref::check(PyMemoryView_FromObject(owner.get()));
+}
+
+void add_term_types(PyObject *module, ModuleState &state) {
+    state.pid = make_type(module, "erlang.Pid", "An Erlang process. Equal, hashable; comes back as the same pid.", repr);
+    state.ref = make_type(module, "erlang.Ref", "An Erlang reference. Equal, hashable; comes back as it was.", repr);
+    state.term = make_type(module, "erlang.Term",
+                           "An Erlang term with no Python form (a fun, a port, a bitstring). Comes back as it was.", repr);
+    state.atom = make_type(module, "erlang.Atom", "An Erlang atom, made by erlang.atom(name).", atom_str);
+    state.view = make_view_type(module);
+}
+
+} // namespace ep

@@ -1,0 +1,81 @@
+/*
+ * What the core gives to backends and plugins. One table for the life of the VM.
+ */
+#ifndef ERLANG_PYTHON_HOST_H
+#define ERLANG_PYTHON_HOST_H
+
+#include "abi.h"
+#include "flat.h"
+#include <erl_nif.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A context as the core knows it. The core owns it; a backend may use it from `open` to the return of `close`. */
+typedef struct ep_context ep_context;
+
+/* The answer to ep_host.call. */
+typedef struct ep_answer {
+    ep_status status; /* EP_OK: `value` is what the function returned. EP_FAILED: `value` is one TEXT, the reason.
+                         EP_CLOSED, EP_INTERRUPTED, EP_TOO_DEEP, EP_NO_ANSWER: `value` is empty. */
+    ep_flat value;    /* valid until answer_done */
+    void *owner;      /* the core's own */
+} ep_answer;
+
+typedef struct ep_host {
+    ep_header header;
+
+    /* Writes a line to Erlang's logger. Never blocks; lines are dropped when the application is not running.
+       [any-thread] */
+    void (*log)(ep_level level, const char *text, size_t size);
+
+    /* A process-independent environment from a pool, empty. To be given back with env_give, or given away to a
+       function that says it consumes it. Never NULL: out of memory ends the VM, as it does everywhere in it.
+       [any-thread] */
+    ErlNifEnv *(*env_take)(void);
+    void (*env_give)(ErlNifEnv *env);
+
+    /* Calls a function registered in Erlang and waits for its answer. `name` is a binary or an atom, `args` a list; both
+       live in `env`, which is consumed. The function runs in the process that made the request `context` is serving
+       where that process waits for it, else in a process of its own.
+       With a context, called on its thread: the thread goes on serving its inbox while it waits, and lets go of the
+       interpreter whenever it sleeps. [context-thread][attached]
+       With NULL, called on any other thread, which must not be attached: it sleeps until the answer is there.
+       [any-thread]
+       `answer` is always filled and must be released with answer_done. */
+    void (*call)(ep_context *context, ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, ep_answer *answer);
+    void (*answer_done)(ep_answer *answer);
+
+    /* Whether a function of that name is registered in Erlang. [any-thread] */
+    int32_t (*is_registered)(const char *name, size_t size);
+
+    /* Sends `message` to a name registered on another node, to a remote pid, or to any other destination `!` takes,
+       by way of a process. `destination` and `message` live in `env`, which is consumed. EP_CLOSED when the application
+       is not running. [any-thread] */
+    ep_status (*forward)(ErlNifEnv *env, ERL_NIF_TERM destination, ERL_NIF_TERM message);
+
+    /* Makes a handle: a reference in `env` that stands for object `slot` of interpreter `interpreter`. When the last
+       copy of it is gone the core calls ep_backend.release_slot on the context's thread.
+       [context-thread][attached] */
+    ERL_NIF_TERM (*make_object)(ErlNifEnv *env, ep_context *context, uint64_t interpreter, uint64_t slot);
+    /* The other way. EP_WRONG_KIND when `term` is no handle. [any-thread] */
+    ep_status (*get_object)(ErlNifEnv *env, ERL_NIF_TERM term, uint64_t *interpreter, uint64_t *slot);
+
+    /* Keeps a copy of a flat value for the process that waits for it, which makes the terms itself. A reference in
+       `env`, to be the result of a request with EP_RESULT_FLAT. [any-thread] */
+    ERL_NIF_TERM (*keep_flat)(ErlNifEnv *env, const ep_flat *value);
+
+    /* Takes one from the VM-wide budget of names that Python code may turn into new atoms (erlang.atom, names of
+       exception classes). 0 when it is spent. [any-thread] */
+    int32_t (*take_atom)(void);
+
+    /* A number of this VM, never given twice, never 0: for interpreters and whatever else needs a name.
+       [any-thread] */
+    uint64_t (*unique)(void);
+} ep_host;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

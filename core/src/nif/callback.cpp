@@ -1,0 +1,139 @@
+#include "callback.hpp"
+
+#include "../plain/spin.hpp"
+#include "context.hpp"
+#include "core.hpp"
+
+#include <mutex>
+#include <new>
+
+namespace ep {
+
+namespace {
+
+// Environments that are ready for use. As many as threads may well call at once; more are freed.
+class EnvPool {
+public:
+    ErlNifEnv *take() {
+        {
+            std::lock_guard lock{mutex_};
+            if (count_ > 0) {
+                return envs_[--count_];
+            }
+        }
+        return enif_alloc_env();
+    }
+    void give(ErlNifEnv *env) {
+        enif_clear_env(env);
+        {
+            std::lock_guard lock{mutex_};
+            if (count_ < capacity) {
+                envs_[count_++] = env;
+                return;
+            }
+        }
+        enif_free_env(env);
+    }
+
+private:
+    static constexpr size_t capacity = 32;
+    std::mutex mutex_;
+    ErlNifEnv *envs_[capacity]{}; // guarded by mutex_
+    size_t count_ = 0;            // guarded by mutex_
+};
+
+EnvPool &env_pool() {
+    static EnvPool *pool = new EnvPool; // lives as long as the VM
+    return *pool;
+}
+
+ERL_NIF_TERM make_callback(ErlNifEnv *env, Context *context, WaitCell *cell, uint64_t frame, uint64_t handle) {
+    void *memory = enif_alloc_resource(core().types.callback, sizeof(Callback));
+    auto *callback = new (memory) Callback{context, cell, frame, handle, {}};
+    Counters::add(core().counters.callbacks, 1);
+    ERL_NIF_TERM term = enif_make_resource(env, callback);
+    enif_release_resource(callback);
+    return term;
+}
+
+} // namespace
+
+ErlNifEnv *take_env() {
+    return env_pool().take();
+}
+
+void give_env(ErlNifEnv *env) {
+    env_pool().give(env);
+}
+
+Reply *WaitCell::wait() noexcept {
+    if (!spin([this] { return reply_.load() != nullptr; })) {
+        while (reply_.load() == nullptr) {
+            parker_.park();
+        }
+    }
+    return reply_.load();
+}
+
+void WaitCell::answer(Reply *reply) noexcept {
+    reply_.store(reply);
+    parker_.unpark();
+    release();
+}
+
+void WaitCell::release() noexcept {
+    if (owners_.fetch_sub(1) == 1) {
+        delete this;
+    }
+}
+
+ERL_NIF_TERM make_callback(ErlNifEnv *env, Context *context, uint64_t frame, uint64_t handle) {
+    enif_keep_resource(context);
+    return make_callback(env, context, nullptr, frame, handle);
+}
+
+ERL_NIF_TERM make_callback(ErlNifEnv *env, WaitCell *cell) {
+    return make_callback(env, nullptr, cell, 0, 0);
+}
+
+void destroy_callback(ErlNifEnv *, void *resource) {
+    auto *callback = static_cast<Callback *>(resource);
+    if (!callback->answered.exchange(true)) {
+        if (Reply *reply = take_reply(callback->frame, EP_NO_ANSWER)) {
+            deliver(*callback, reply);
+        }
+    }
+    if (callback->context != nullptr) {
+        enif_release_resource(callback->context);
+    }
+    callback->~Callback();
+    Counters::add(core().counters.callbacks, -1);
+}
+
+void deliver(const Callback &callback, Reply *reply) {
+    if (callback.cell != nullptr) {
+        callback.cell->answer(reply);
+    } else if (!callback.context->post(reply)) {
+        recycle(reply);
+    }
+}
+
+void call_erlang(ep_context *context, ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, ep_answer *answer) {
+    if (context != nullptr) {
+        static_cast<Context *>(context)->call(env, name, args, answer);
+        return;
+    }
+    *answer = {};
+    auto *cell = new WaitCell;
+    ERL_NIF_TERM what = enif_make_tuple4(env, core().atoms.callback, make_callback(env, cell), name, args);
+    // When it is not sent, the callback dies with the environment's contents, and so the cell gets its answer anyway.
+    bool sent = core().host_process.send(nullptr, env, what);
+    give_env(env);
+    Reply *reply = cell->wait();
+    cell->release();
+    answer->status = sent ? reply->status : EP_CLOSED;
+    answer->value = reply->flat.view();
+    answer->owner = reply;
+}
+
+} // namespace ep

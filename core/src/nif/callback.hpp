@@ -1,0 +1,57 @@
+// A callback on its way: the reference a process answers erlang.call with.
+#pragma once
+
+#include "../plain/parker.hpp"
+#include "request.hpp"
+
+#include <erlang_python/host.h>
+
+#include <atomic>
+#include <cstdint>
+#include <erl_nif.h>
+
+namespace ep {
+
+class Context;
+
+// Where a thread that is no context's waits for its answer. Shared by the thread and the callback, gone with the
+// second of them.
+class WaitCell {
+public:
+    // The thread.
+    Reply *wait() noexcept;
+    // Whoever answers, once. The reply is the cell's from then on.
+    void answer(Reply *reply) noexcept;
+    void release() noexcept;
+
+private:
+    std::atomic<int> owners_{2};
+    std::atomic<Reply *> reply_{nullptr};
+    Parker parker_;
+};
+
+// The memory is a NIF resource. When its last reference is gone and nobody has answered, nobody can: its destructor
+// answers then, which is how a killed process ends the wait of its Python code.
+struct Callback {
+    Context *context; // a counted reference; nullptr when a cell waits
+    WaitCell *cell;
+    uint64_t frame;  // in context
+    uint64_t handle; // of the request whose caller runs the callback; 0 when a process of its own does
+    std::atomic<bool> answered{false};
+};
+
+ERL_NIF_TERM make_callback(ErlNifEnv *env, Context *context, uint64_t frame, uint64_t handle);
+ERL_NIF_TERM make_callback(ErlNifEnv *env, WaitCell *cell);
+void destroy_callback(ErlNifEnv *env, void *resource);
+
+// Hands a reply to whoever waits; it has been given away.
+void deliver(const Callback &callback, Reply *reply);
+
+// ep_host.call, on any thread.
+void call_erlang(ep_context *context, ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, ep_answer *answer);
+
+// The pool of environments of ep_host.
+ErlNifEnv *take_env();
+void give_env(ErlNifEnv *env);
+
+} // namespace ep

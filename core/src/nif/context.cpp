@@ -1,0 +1,528 @@
+#include "context.hpp"
+
+#include "callback.hpp"
+#include "core.hpp"
+#include "handles.hpp"
+
+#include <cstring>
+#include <pthread.h>
+
+namespace ep {
+
+namespace {
+
+// Python checks its C stack against the real size of the thread's, so this is what deep recursion has to live with.
+constexpr size_t stack_size = 16 * 1024 * 1024;
+
+// What the new thread gets; it frees it.
+struct Start {
+    Context *context;
+    ErlNifEnv *env;
+    ERL_NIF_TERM ref;
+};
+
+} // namespace
+
+void RequestList::append(Request *request) noexcept {
+    request->next = nullptr;
+    (last_ != nullptr ? last_->next : first_) = request;
+    last_ = request;
+}
+
+Request *RequestList::pop() noexcept {
+    return pop_if([](const Request *) { return true; });
+}
+
+template <class Matches> Request *RequestList::pop_if(Matches matches) noexcept {
+    Message *previous = nullptr;
+    for (Message *message = first_; message != nullptr; previous = message, message = message->next) {
+        auto *request = static_cast<Request *>(message);
+        if (matches(request)) {
+            (previous != nullptr ? previous->next : first_) = message->next;
+            if (last_ == message) {
+                last_ = previous;
+            }
+            return request;
+        }
+    }
+    return nullptr;
+}
+
+RequestList RequestList::take_all() noexcept {
+    RequestList all = *this;
+    first_ = last_ = nullptr;
+    return all;
+}
+
+Context::Context(const ep_backend *backend, const ErlNifPid &owner, uint64_t id)
+    : backend_(backend), owner_(owner), id_(id) {
+    wake_.kind = wake_message;
+    Counters::add(core().counters.contexts, 1);
+}
+
+bool Context::start(ErlNifEnv *env, ERL_NIF_TERM ref) {
+    if (enif_monitor_process(env, this, &owner_, nullptr) != 0) {
+        return false;
+    }
+    auto *start = new Start{this, enif_alloc_env(), 0};
+    start->ref = enif_make_copy(start->env, ref);
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, stack_size);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    enif_keep_resource(this); // the thread's
+    pthread_t thread;
+    int error = pthread_create(&thread, &attributes, thread_main, start);
+    pthread_attr_destroy(&attributes);
+    if (error != 0) {
+        enif_free_env(start->env);
+        delete start;
+        inbox_.close();
+        ended_.store(true);
+        enif_release_resource(this);
+        return false;
+    }
+    core().contexts.add(owner_, this);
+    return true;
+}
+
+void *Context::thread_main(void *argument) {
+    auto *start = static_cast<Start *>(argument);
+    Context *self = start->context;
+    Counters::add(core().counters.threads, 1);
+    self->run(start->env, start->ref);
+    enif_free_env(start->env);
+    delete start;
+    Counters::add(core().counters.threads, -1);
+    enif_release_resource(self);
+    return nullptr;
+}
+
+bool Context::announce(ErlNifEnv *env, ERL_NIF_TERM ref, ERL_NIF_TERM what) {
+    bool sent = enif_send(nullptr, &owner_, env, enif_make_tuple2(env, ref, what)) != 0;
+    enif_clear_env(env);
+    return sent;
+}
+
+void Context::run(ErlNifEnv *env, ERL_NIF_TERM ref) {
+    ep_error error{};
+    ep_interp *interp = nullptr;
+    reply_env_ = enif_alloc_env();
+    if (backend_->open(this, &interp, &error) != EP_OK) {
+        announce(env, ref, make_error(env, make_binary(env, error.text)));
+        stop(nullptr);
+        finish_thread();
+        return;
+    }
+    {
+        std::lock_guard lock{interp_mutex_};
+        interp_ = interp;
+    }
+    serving_ = true;
+    announce(env, ref, core().atoms.ready);
+    while (!stopping()) {
+        receive();
+        run_releases();
+        if (Request *request = next(Admit::all)) {
+            serve(request);
+        } else {
+            detach();
+            inbox_.wait();
+        }
+    }
+    detach();
+    serving_ = false;
+    finish_thread();
+    {
+        std::lock_guard lock{interp_mutex_}; // after this no interrupt reaches the interpreter
+        interp_ = nullptr;
+    }
+    backend_->close(interp);
+}
+
+// What came in before the inbox was closed and nobody answered yet.
+void Context::finish_thread() {
+    RequestList left;
+    {
+        std::lock_guard lock{queue_mutex_};
+        left = ready_.take_all();
+    }
+    while (Request *request = left.pop()) {
+        answer_stopped(request, nullptr);
+    }
+    enif_free_env(reply_env_);
+    ended_.store(true);
+}
+
+void Context::stop(ErlNifEnv *caller) {
+    Message *messages = inbox_.close();
+    RequestList left;
+    {
+        std::lock_guard lock{queue_mutex_};
+        if (!stopping_) {
+            stopping_ = true;
+            left = ready_.take_all();
+        }
+        // The thread takes a request off this stack before it answers, so those on it stay as they are meanwhile. One
+        // that waits for a callback is answered by the thread, whose wait ends now.
+        for (Request *request : running_) {
+            request->interrupted.store(true);
+            if (request->wants_reply() && request->state.reply()) {
+                ErlNifEnv *env = enif_alloc_env();
+                send_result(request, caller, env, make_error(env, core().atoms.context_stopped));
+                enif_free_env(env);
+            }
+        }
+    }
+    while (messages != nullptr) {
+        Message *next = messages->next;
+        if (messages->kind == request_message) {
+            answer_stopped(static_cast<Request *>(messages), caller);
+        } else if (messages->kind == reply_message) {
+            recycle(static_cast<Reply *>(messages));
+        }
+        messages = next;
+    }
+    while (Request *request = left.pop()) {
+        answer_stopped(request, caller);
+    }
+    core().contexts.remove(owner_, this);
+    if (!thread_ended()) {
+        core().runtime.hound(this);
+    }
+}
+
+// The thread's part of erlang.call.
+void Context::call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, ep_answer *answer) {
+    Request *request = nullptr;
+    {
+        std::lock_guard lock{queue_mutex_};
+        request = running_.empty() ? nullptr : running_.back();
+    }
+    *answer = {};
+    if (!serving_ || frames_.size() >= max_depth) {
+        answer->status = serving_ ? EP_TOO_DEEP : EP_CLOSED;
+        give_env(env);
+        return;
+    }
+    Frame frame{next_frame_++, request};
+    const uint64_t generation = request != nullptr ? request->state.generation() : 0;
+    answer->status = send_call(env, name, args, frame);
+    if (answer->status != EP_OK) {
+        return;
+    }
+    const bool had_slot = request != nullptr && request->has_slot;
+    if (had_slot) {
+        release_slot(request, nullptr);
+    }
+    frames_.push_back(&frame);
+    answer->status = wait(frame);
+    frames_.pop_back();
+    if (had_slot) {
+        core().semaphore.retake();
+        request->has_slot = true;
+    }
+    attach();
+    if (frame.reply != nullptr) {
+        if (answer->status == EP_OK) {
+            answer->status = frame.reply->status;
+        }
+        answer->value = frame.reply->flat.view();
+        answer->owner = frame.reply;
+    }
+    if (answer->status == EP_NO_ANSWER && request != nullptr) {
+        request->state.end_call(generation);
+    }
+}
+
+// Sends the callback to whoever runs it. `env` is consumed.
+ep_status Context::send_call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, const Frame &frame) {
+    Request *request = frame.request;
+    const bool in_caller =
+        request != nullptr && request->wants_reply() && (request->flags & Request::callbacks_elsewhere) == 0;
+    const uint64_t handle = in_caller ? request->handle() : 0;
+    ep_status status = EP_OK;
+    if (in_caller && !request->state.begin_call()) {
+        status = stopping() ? EP_CLOSED : EP_INTERRUPTED;
+    } else if (in_caller) {
+        ERL_NIF_TERM callback = make_callback(env, this, frame.id, handle);
+        ERL_NIF_TERM ref = enif_make_copy(env, request->ref);
+        if (!enif_send(nullptr, &request->caller, env, enif_make_tuple4(env, ref, callback, name, args))) {
+            request->state.end_call(request->state.generation());
+            status = EP_NO_ANSWER;
+        }
+    } else {
+        ERL_NIF_TERM callback = make_callback(env, this, frame.id, 0);
+        ERL_NIF_TERM what = enif_make_tuple4(env, core().atoms.callback, callback, name, args);
+        status = core().host_process.send(nullptr, env, what) ? EP_OK : EP_CLOSED;
+    }
+    give_env(env);
+    return status;
+}
+
+// Serves the inbox until the frame has its answer. Everything served here runs on top of it, so the frames below can
+// only go on when those above are done: once one below has its answer, new work is let in only if it comes from a
+// process that a wait on this stack depends on, or when nothing else has moved for a while, since such a process may
+// have asked another one to call.
+ep_status Context::wait(Frame &frame) {
+    bool patient = false;
+    Clock::time_point patience_end;
+    for (;;) {
+        receive();
+        if (frame.reply != nullptr) {
+            return EP_OK;
+        }
+        if (stopping()) {
+            return EP_CLOSED;
+        }
+        if (frame.request != nullptr && frame.request->interrupted.load()) {
+            return EP_INTERRUPTED;
+        }
+        run_releases();
+        Admit admit = frames_.size() >= busy_depth ? Admit::involved : Admit::all;
+        Parker::Deadline deadline;
+        if (admit == Admit::all && owes_below(frame)) {
+            if (!patient) {
+                patient = true;
+                patience_end = Clock::now() + patience;
+            }
+            if (Clock::now() < patience_end) {
+                admit = Admit::involved;
+                deadline = patience_end;
+            }
+        }
+        if (Request *request = next(admit)) {
+            serve(request);
+            patient = false;
+        } else {
+            detach();
+            inbox_.wait(deadline);
+        }
+    }
+}
+
+// Whether a wait below this one has its answer already.
+bool Context::owes_below(const Frame &frame) const {
+    for (const Frame *other : frames_) {
+        if (other != &frame && other->reply != nullptr) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void Context::post_release(uint64_t slot) {
+    if (stopping()) {
+        return; // the backend frees all slots of a context that ends
+    }
+    {
+        std::lock_guard lock{release_mutex_};
+        released_.push_back(slot);
+    }
+    wake();
+}
+
+void Context::wake() noexcept {
+    if (!wake_posted_.exchange(true)) {
+        inbox_.push(&wake_);
+    }
+}
+
+bool Context::interrupt_running() {
+    uint64_t serial = 0;
+    {
+        std::lock_guard lock{queue_mutex_};
+        if (running_.empty()) {
+            return false;
+        }
+        running_.back()->interrupted.store(true);
+        serial = running_.back()->handle();
+    }
+    wake();
+    core().runtime.interrupt(this, serial);
+    return true;
+}
+
+uint64_t Context::running_serial() {
+    std::lock_guard lock{queue_mutex_};
+    return running_.empty() ? 0 : running_.back()->handle();
+}
+
+void Context::deliver_interrupt(uint64_t serial) {
+    std::lock_guard lock{interp_mutex_};
+    if (interp_ != nullptr) {
+        backend_->interrupt(interp_, serial);
+    }
+}
+
+void Context::attach() {
+    if (!attached_) {
+        backend_->attach(interp_);
+        attached_ = true;
+        served_ = 0;
+    }
+}
+
+void Context::detach() {
+    if (attached_) {
+        attached_ = false;
+        backend_->detach(interp_);
+    }
+}
+
+// Sorts what came in.
+void Context::receive() {
+    Message *message = inbox_.take();
+    if (message == nullptr) {
+        return;
+    }
+    std::lock_guard lock{queue_mutex_};
+    while (message != nullptr) {
+        Message *next = message->next;
+        switch (message->kind) {
+        case request_message: ready_.append(static_cast<Request *>(message)); break;
+        case reply_message: deliver(static_cast<Reply *>(message)); break;
+        default: wake_posted_.store(false); break; // what it stands for is looked at after this
+        }
+        message = next;
+    }
+    if (stopping_) {
+        while (Request *request = ready_.pop()) {
+            answer_stopped(request, nullptr);
+        }
+    }
+}
+
+void Context::deliver(Reply *reply) {
+    for (auto frame = frames_.rbegin(); frame != frames_.rend(); ++frame) {
+        if ((*frame)->id == reply->frame) {
+            (*frame)->reply = reply;
+            return;
+        }
+    }
+    recycle(reply); // the wait was given up
+}
+
+void Context::run_releases() {
+    std::vector<uint64_t> slots;
+    {
+        std::lock_guard lock{release_mutex_};
+        if (released_.empty()) {
+            return;
+        }
+        slots.swap(released_);
+    }
+    attach();
+    for (uint64_t slot : slots) {
+        backend_->release_slot(interp_, slot);
+    }
+}
+
+Request *Context::next(Admit admit) {
+    std::lock_guard lock{queue_mutex_};
+    if (stopping_) {
+        return nullptr;
+    }
+    Request *request =
+        admit == Admit::all ? ready_.pop() : ready_.pop_if([this](const Request *r) { return involved(r); });
+    if (request != nullptr) {
+        running_.push_back(request);
+    }
+    return request;
+}
+
+// Whether the caller is a process that runs a callback for this context: then a wait on the stack needs this request.
+bool Context::involved(const Request *request) const {
+    for (const Frame *frame : frames_) {
+        if (frame->request != nullptr && enif_compare_pids(&frame->request->caller, &request->caller) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void Context::serve(Request *request) {
+    const bool waits = request->wants_reply() && (request->flags & Request::callbacks_elsewhere) == 0;
+    if (!request->state.start() || (waits && !enif_is_process_alive(nullptr, &request->caller))) {
+        drop(request);
+        return;
+    }
+    if (request->op == Request::op_noop) {
+        request->result = core().atoms.ok;
+        request->result_is_flat = false;
+    } else {
+        if (++served_ > attached_bound) {
+            detach();
+        }
+        attach();
+        work(request);
+    }
+    finish(request);
+}
+
+// Nobody wants it any more.
+void Context::drop(Request *request) {
+    {
+        std::lock_guard lock{queue_mutex_};
+        running_.pop_back();
+    }
+    recycle(request, nullptr);
+}
+
+void Context::work(Request *request) {
+    ErlNifEnv *out = request->reply_in_place() ? request->env : reply_env_;
+    if (out == reply_env_ && !frames_.empty()) {
+        out = enif_alloc_env(); // a wait below this one may be building in the thread's own
+    }
+    ep_request work{};
+    work.size = sizeof work;
+    work.op = request->op;
+    work.flags = request->flags & (EP_RETURN_OBJECT | EP_NO_REPLY);
+    work.serial = request->handle();
+    work.env_slot = request->space != nullptr ? &request->space->slot : nullptr;
+    work.input = request->flat.view();
+    work.out = out;
+    backend_->serve(interp_, &work);
+    request->result = work.result;
+    request->result_is_flat = work.result_kind == EP_RESULT_FLAT;
+    request->out = out;
+}
+
+void Context::finish(Request *request) {
+    {
+        std::lock_guard lock{queue_mutex_};
+        running_.pop_back();
+    }
+    ErlNifEnv *out = request->op == Request::op_noop ? request->env : request->out;
+    release_slot(request, nullptr); // before the caller can look at the semaphore
+    if (request->wants_reply() && request->state.reply_in_order()) {
+        if (stopping()) {
+            send_result(request, nullptr, out, make_error(out, core().atoms.context_stopped));
+        } else if (request->interrupted.load(std::memory_order_relaxed)) { // set under queue_mutex_
+            send_result(request, nullptr, out, make_error(out, core().atoms.interrupted));
+        } else if (request->result_is_flat) {
+            send_flat(request, out, request->result);
+        } else {
+            send_result(request, nullptr, out, request->result);
+        }
+    }
+    if (out != request->env) {
+        if (out == reply_env_) {
+            enif_clear_env(out);
+        } else {
+            enif_free_env(out);
+        }
+    }
+    recycle(request, nullptr);
+}
+
+void destroy_context(ErlNifEnv *, void *resource) {
+    static_cast<Context *>(resource)->~Context();
+    Counters::add(core().counters.contexts, -1);
+}
+
+void context_owner_down(ErlNifEnv *env, void *resource, ErlNifPid *, ErlNifMonitor *) {
+    static_cast<Context *>(resource)->owner_down(env);
+}
+
+} // namespace ep

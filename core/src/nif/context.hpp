@@ -1,0 +1,142 @@
+// A context: an OS thread with an interpreter and an inbox.
+#pragma once
+
+#include "../plain/inbox.hpp"
+#include "request.hpp"
+
+#include <erlang_python/backend.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <erl_nif.h>
+#include <mutex>
+#include <vector>
+
+// The ABI's opaque type is the class itself.
+struct ep_context {};
+
+namespace ep {
+
+// Requests in a row, linked through Message::next.
+class RequestList {
+public:
+    bool empty() const noexcept { return first_ == nullptr; }
+    void append(Request *request) noexcept;
+    Request *pop() noexcept;
+    // Takes the first one that matches out; nullptr when none does.
+    template <class Matches> Request *pop_if(Matches matches) noexcept;
+    RequestList take_all() noexcept;
+
+private:
+    Message *first_ = nullptr;
+    Message *last_ = nullptr;
+};
+
+// One erlang.call that waits on the context's stack.
+struct Frame {
+    uint64_t id;
+    Request *request; // whose Python code waits; nullptr for code that no request runs (finalizers)
+    Reply *reply = nullptr;
+};
+
+// The memory is a NIF resource. References: terms, the thread while it runs, the table, requests and handles.
+class Context : public ep_context {
+public:
+    using Clock = std::chrono::steady_clock;
+
+    Context(const ep_backend *backend, const ErlNifPid &owner, uint64_t id);
+
+    // Starts the thread, which sends {Ref, ready | {error, Reason}} to the owner. [scheduler]
+    bool start(ErlNifEnv *env, ERL_NIF_TERM ref);
+    // Ends it: answers what waits, interrupts what runs. Returns at once; any number of times. Any thread.
+    void stop(ErlNifEnv *caller);
+
+    // False when stopping; the message is still the caller's then. Any thread.
+    bool post(Message *message) noexcept { return inbox_.push(message); }
+    // A slot whose handle is gone. Any thread.
+    void post_release(uint64_t slot);
+    // Interrupts what runs on top. False when nothing does. Any thread.
+    bool interrupt_running();
+    // Makes the thread look around: a request that waits for a callback was interrupted. Any thread.
+    void wake() noexcept;
+    // Asks the interpreter to interrupt a request if it is the one that runs. [python-main]
+    void deliver_interrupt(uint64_t serial);
+    // The serial of what runs on top, 0 if nothing. Any thread.
+    uint64_t running_serial();
+
+    uint64_t id() const noexcept { return id_; }
+    bool stopping() const noexcept { return inbox_.closed(); }
+    bool thread_ended() const noexcept { return ended_.load(); }
+
+    // erlang.call on this context's thread. Fills in the answer. [context-thread][attached]
+    void call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, ep_answer *answer);
+
+    // The monitor of the owner fired.
+    void owner_down(ErlNifEnv *env) { stop(env); }
+
+private:
+    // How deep erlang.call may nest. From the first bound on, only processes that run a callback of this context are
+    // served in a wait; at the second one a call fails.
+    static constexpr size_t busy_depth = 32;
+    static constexpr size_t max_depth = 128;
+    // How long a wait that keeps an answered one below it waiting lets nothing new in.
+    static constexpr std::chrono::milliseconds patience{10};
+    // How many requests are served before others get a chance at the interpreter.
+    static constexpr uint32_t attached_bound = 128;
+
+    static void *thread_main(void *self);
+    void run(ErlNifEnv *env, ERL_NIF_TERM ref);
+    bool announce(ErlNifEnv *env, ERL_NIF_TERM ref, ERL_NIF_TERM what);
+    void finish_thread();
+
+    void receive();
+    void deliver(Reply *reply);
+    void run_releases();
+    enum class Admit : uint8_t { all, involved };
+    Request *next(Admit admit);
+    bool involved(const Request *request) const;
+    void serve(Request *request);
+    void work(Request *request);
+    void finish(Request *request);
+    void drop(Request *request);
+
+    ep_status send_call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, const Frame &frame);
+    ep_status wait(Frame &frame);
+    bool owes_below(const Frame &frame) const;
+
+    void attach();
+    void detach();
+
+    const ep_backend *backend_;
+    const ErlNifPid owner_;
+    const uint64_t id_;
+    Inbox inbox_;
+    std::atomic<bool> ended_{false};
+
+    std::mutex queue_mutex_;
+    RequestList ready_;              // guarded by queue_mutex_: received, not started
+    std::vector<Request *> running_; // guarded by queue_mutex_: the stack of what runs, the top last
+    bool stopping_ = false;          // guarded by queue_mutex_
+
+    std::mutex release_mutex_;
+    std::vector<uint64_t> released_; // guarded by release_mutex_
+    Message wake_;
+    std::atomic<bool> wake_posted_{false};
+
+    std::mutex interp_mutex_;
+    ep_interp *interp_ = nullptr; // guarded by interp_mutex_ for other threads; only this thread writes
+
+    // The thread's own.
+    bool serving_ = false; // between the opening and the closing of the interpreter
+    bool attached_ = false;
+    uint32_t served_ = 0;
+    uint64_t next_frame_ = 1;
+    std::vector<Frame *> frames_;
+    ErlNifEnv *reply_env_ = nullptr;
+};
+
+void destroy_context(ErlNifEnv *env, void *resource);
+void context_owner_down(ErlNifEnv *env, void *resource, ErlNifPid *pid, ErlNifMonitor *monitor);
+
+} // namespace ep

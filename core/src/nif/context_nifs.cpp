@@ -1,0 +1,110 @@
+// NIFs about contexts and what lives in them.
+#include "arguments.hpp"
+#include "context.hpp"
+#include "handles.hpp"
+#include "nifs.hpp"
+
+#include <new>
+
+namespace ep {
+
+namespace {
+
+Context *get_context(ErlNifEnv *env, ERL_NIF_TERM term) {
+    return get_resource<Context>(env, term, core().types.context);
+}
+
+// What py:spawn_call gives out: remembers the handle of its request. 0: none yet.
+struct Async {
+    std::atomic<uint64_t> handle{0};
+};
+
+} // namespace
+
+ERL_NIF_TERM nif_context_new(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
+    if (!enif_is_ref(env, argv[0]) || !enif_is_map(env, argv[1])) {
+        throw BadArgument{};
+    }
+    const ep_backend *backend = core().runtime.backend();
+    if (backend == nullptr) {
+        return make_error(env, enif_make_atom(env, "not_started"));
+    }
+    ErlNifPid owner;
+    enif_self(env, &owner);
+    void *memory = enif_alloc_resource(core().types.context, sizeof(Context));
+    auto *context = new (memory) Context{backend, owner, core().next_unique.fetch_add(1)};
+    ERL_NIF_TERM term = enif_make_resource(env, context);
+    const bool started = context->start(env, argv[0]);
+    enif_release_resource(context);
+    if (!started) {
+        return make_error(env, enif_make_atom(env, "system_limit"));
+    }
+    return enif_make_tuple2(env, core().atoms.ok, term);
+}
+
+ERL_NIF_TERM nif_context_destroy(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
+    get_context(env, argv[0])->stop(env);
+    return core().atoms.ok;
+}
+
+ERL_NIF_TERM nif_context_of(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
+    ErlNifPid pid;
+    if (!enif_get_local_pid(env, argv[0], &pid)) {
+        return core().atoms.undefined;
+    }
+    ERL_NIF_TERM context = core().contexts.find(env, pid);
+    return context != 0 ? context : core().atoms.undefined;
+}
+
+ERL_NIF_TERM nif_context_id(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
+    return enif_make_uint64(env, get_context(env, argv[0])->id());
+}
+
+ERL_NIF_TERM nif_context_interrupt(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
+    return get_context(env, argv[0])->interrupt_running() ? core().atoms.ok : core().atoms.not_running;
+}
+
+ERL_NIF_TERM nif_env_new(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
+    return make_space(env, get_context(env, argv[0]));
+}
+
+ERL_NIF_TERM nif_is_env(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
+    void *resource = nullptr;
+    return enif_get_resource(env, argv[0], core().types.space, &resource) ? core().atoms.true_ : core().atoms.false_;
+}
+
+ERL_NIF_TERM nif_is_object(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
+    return is_object(env, argv[0]) ? core().atoms.true_ : core().atoms.false_;
+}
+
+ERL_NIF_TERM nif_object_context(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
+    return enif_make_resource(env, get_resource<Object>(env, argv[0], core().types.object)->context);
+}
+
+ERL_NIF_TERM nif_async_new(ErlNifEnv *env, int, const ERL_NIF_TERM[]) {
+    auto *async = new (enif_alloc_resource(core().types.async, sizeof(Async))) Async;
+    ERL_NIF_TERM term = enif_make_resource(env, async);
+    enif_release_resource(async);
+    return term;
+}
+
+ERL_NIF_TERM nif_async_set(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
+    ErlNifUInt64 handle = 0;
+    if (!enif_get_uint64(env, argv[1], &handle)) {
+        throw BadArgument{};
+    }
+    get_resource<Async>(env, argv[0], core().types.async)->handle.store(handle);
+    return core().atoms.ok;
+}
+
+ERL_NIF_TERM nif_async_handle(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
+    void *resource = nullptr;
+    if (!enif_get_resource(env, argv[0], core().types.async, &resource)) {
+        return core().atoms.error;
+    }
+    uint64_t handle = static_cast<Async *>(resource)->handle.load();
+    return handle == 0 ? core().atoms.error
+                       : enif_make_tuple2(env, core().atoms.ok, enif_make_uint64(env, handle));
+}
+
+} // namespace ep

@@ -1,0 +1,78 @@
+// The one object of the native core. Made when the library is loaded, never destroyed: threads of ours may still run
+// when the VM calls exit().
+#pragma once
+
+#include "../plain/pool.hpp"
+#include "../plain/semaphore.hpp"
+#include "context_table.hpp"
+#include "function_names.hpp"
+#include "host_process.hpp"
+#include "request.hpp"
+#include "runtime.hpp"
+
+#include <erlang_python/convert/decode.hpp>
+
+#include <atomic>
+#include <erl_nif.h>
+
+namespace ep {
+
+struct Atoms {
+    explicit Atoms(ErlNifEnv *env);
+
+    ERL_NIF_TERM ok, error, ready, undefined, true_, false_;
+    ERL_NIF_TERM context_stopped, env_wrong_interpreter, interrupted, timeout, overloaded, not_running;
+    ERL_NIF_TERM cancelled, callback, replied, granted, wait, flat;
+    ERL_NIF_TERM py_native, forward, log, infinity;
+};
+
+struct ResourceTypes {
+    ErlNifResourceType *context = nullptr;
+    ErlNifResourceType *space = nullptr;
+    ErlNifResourceType *object = nullptr;
+    ErlNifResourceType *callback = nullptr;
+    ErlNifResourceType *slot = nullptr;
+    ErlNifResourceType *async = nullptr;
+    ErlNifResourceType *flat = nullptr;
+};
+
+// Statistics: they order nothing, so all are relaxed.
+struct Counters {
+    std::atomic<int64_t> contexts{0}, threads{0}, callbacks{0}, spaces{0}, objects{0}, slots{0};
+
+    static void add(std::atomic<int64_t> &counter, int64_t n) noexcept {
+        counter.fetch_add(n, std::memory_order_relaxed);
+    }
+};
+
+class Core {
+public:
+    Core(ErlNifEnv *env, std::string priv_directory);
+
+    const Atoms atoms;
+    const ConversionAtoms conversion;
+    ResourceTypes types; // set while loading
+    Pool<Request> requests;
+    Pool<Reply> replies;
+    Semaphore semaphore;
+    ContextTable contexts;
+    FunctionNames functions;
+    HostProcess host_process;
+    Runtime runtime;
+    Counters counters;
+    std::atomic<int64_t> atoms_left{10'000};
+    std::atomic<uint64_t> next_unique{1};
+};
+
+Core &core() noexcept;
+// Once, in the load callback.
+void make_core(ErlNifEnv *env, std::string priv_directory);
+
+// Terms that several files build.
+ERL_NIF_TERM make_error(ErlNifEnv *env, ERL_NIF_TERM reason);
+ERL_NIF_TERM make_binary(ErlNifEnv *env, std::string_view text);
+// {error, {Exception, "message"}}, the shape Python's own exceptions have.
+ERL_NIF_TERM make_exception(ErlNifEnv *env, const char *exception, std::string_view message);
+ERL_NIF_TERM conversion_error(ErlNifEnv *env, Decoded result);
+
+} // namespace ep

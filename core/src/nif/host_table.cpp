@@ -1,0 +1,84 @@
+#include "host_table.hpp"
+
+#include "callback.hpp"
+#include "context.hpp"
+#include "core.hpp"
+#include "handles.hpp"
+#include "kept_flat.hpp"
+
+namespace ep {
+
+namespace {
+
+void host_log(ep_level level, const char *text, size_t size) {
+    core().host_process.log(nullptr, level, {text, size});
+}
+
+void host_answer_done(ep_answer *answer) {
+    if (answer->owner != nullptr) {
+        recycle(static_cast<Reply *>(answer->owner));
+        answer->owner = nullptr;
+    }
+}
+
+int32_t host_is_registered(const char *name, size_t size) {
+    return core().functions.contains({name, size}) ? 1 : 0;
+}
+
+ep_status host_forward(ErlNifEnv *env, ERL_NIF_TERM destination, ERL_NIF_TERM message) {
+    bool sent = core().host_process.send(nullptr, env,
+                                         enif_make_tuple3(env, core().atoms.forward, destination, message));
+    give_env(env);
+    return sent ? EP_OK : EP_CLOSED;
+}
+
+ERL_NIF_TERM host_make_object(ErlNifEnv *env, ep_context *context, uint64_t interpreter, uint64_t slot) {
+    return make_object(env, static_cast<Context *>(context), interpreter, slot);
+}
+
+ep_status host_get_object(ErlNifEnv *env, ERL_NIF_TERM term, uint64_t *interpreter, uint64_t *slot) {
+    void *resource = nullptr;
+    if (!enif_get_resource(env, term, core().types.object, &resource)) {
+        return EP_WRONG_KIND;
+    }
+    auto *object = static_cast<Object *>(resource);
+    *interpreter = object->interpreter;
+    *slot = object->slot;
+    return EP_OK;
+}
+
+ERL_NIF_TERM host_keep_flat(ErlNifEnv *env, const ep_flat *value) {
+    return make_kept_flat(env, *value);
+}
+
+int32_t host_take_atom() {
+    return core().atoms_left.fetch_sub(1) > 0 ? 1 : (core().atoms_left.fetch_add(1), 0);
+}
+
+uint64_t host_unique() {
+    return core().next_unique.fetch_add(1);
+}
+
+constexpr ep_host table{
+    {EP_ABI_MAJOR, EP_ABI_MINOR, sizeof(ep_host)},
+    host_log,
+    take_env,
+    give_env,
+    call_erlang,
+    host_answer_done,
+    host_is_registered,
+    host_forward,
+    host_make_object,
+    host_get_object,
+    host_keep_flat,
+    host_take_atom,
+    host_unique,
+};
+
+} // namespace
+
+const ep_host &host_table() noexcept {
+    return table;
+}
+
+} // namespace ep

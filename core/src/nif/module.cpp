@@ -1,0 +1,100 @@
+// The NIF library: its functions, its resource types and how it is loaded.
+#include "arguments.hpp"
+#include "callback.hpp"
+#include "context.hpp"
+#include "handles.hpp"
+#include "kept_flat.hpp"
+#include "nifs.hpp"
+#include "slot.hpp"
+
+namespace ep {
+
+namespace {
+
+ErlNifResourceType *open_type(ErlNifEnv *env, const char *name, ErlNifResourceDtor *destroy,
+                              ErlNifResourceDown *down = nullptr) {
+    ErlNifResourceTypeInit init{};
+    init.dtor = destroy;
+    init.down = down;
+    const auto flags = static_cast<ErlNifResourceFlags>(ERL_NIF_RT_CREATE | ERL_NIF_RT_TAKEOVER);
+    return enif_open_resource_type_x(env, name, &init, flags, nullptr);
+}
+
+bool open_types(ErlNifEnv *env) {
+    ResourceTypes &types = core().types;
+    types.context = open_type(env, "context", destroy_context, context_owner_down);
+    types.space = open_type(env, "env", destroy_space);
+    types.object = open_type(env, "object", destroy_object);
+    types.callback = open_type(env, "callback", destroy_callback);
+    types.slot = open_type(env, "slot", destroy_slot);
+    types.async = open_type(env, "async", nullptr);
+    types.flat = open_type(env, "flat", destroy_kept_flat);
+    return types.context && types.space && types.object && types.callback && types.slot && types.async && types.flat;
+}
+
+int load(ErlNifEnv *env, void **private_data, ERL_NIF_TERM info) {
+    try {
+        make_core(env, get_binary(env, info));
+        *private_data = &core();
+        return open_types(env) ? 0 : 1;
+    } catch (...) {
+        return 1;
+    }
+}
+
+// The same library for a new version of the Erlang module. Another library would come with another Core while threads
+// of this one run, so it is refused.
+int upgrade(ErlNifEnv *env, void **private_data, void **old_private_data, ERL_NIF_TERM) {
+    if (*old_private_data != &core()) {
+        return 1;
+    }
+    *private_data = *old_private_data;
+    return open_types(env) ? 0 : 1;
+}
+
+ErlNifFunc functions[] = {
+    {"configure", 1, guarded<nif_configure>, 0},
+    {"start_runtime", 0, guarded<nif_start_runtime>, ERL_NIF_DIRTY_JOB_IO_BOUND},
+    {"runtime", 0, guarded<nif_runtime>, 0},
+    {"backends", 0, guarded<nif_backends>, ERL_NIF_DIRTY_JOB_IO_BOUND},
+    {"set_host", 1, guarded<nif_set_host>, 0},
+    {"host_stopped", 0, guarded<nif_host_stopped>, 0},
+    {"execution_mode", 0, guarded<nif_execution_mode>, 0},
+    {"owngil_supported", 0, guarded<nif_owngil_supported>, ERL_NIF_DIRTY_JOB_IO_BOUND},
+    {"context_new", 2, guarded<nif_context_new>, 0},
+    {"context_destroy", 1, guarded<nif_context_destroy>, 0},
+    {"context_of", 1, guarded<nif_context_of>, 0},
+    {"context_id", 1, guarded<nif_context_id>, 0},
+    {"context_interrupt", 1, guarded<nif_context_interrupt>, 0},
+    {"submit_call", 8, submit_call, 0},
+    {"submit_eval", 6, submit_eval, 0},
+    {"submit_exec", 5, submit_exec, 0},
+    {"submit_object", 7, submit_object, 0},
+    {"submit_noop", 3, submit_noop, 0},
+    {"cancel", 1, guarded<nif_cancel>, 0},
+    {"async_new", 0, guarded<nif_async_new>, 0},
+    {"async_set", 2, guarded<nif_async_set>, 0},
+    {"async_handle", 1, guarded<nif_async_handle>, 0},
+    {"env_new", 1, guarded<nif_env_new>, 0},
+    {"is_env", 1, guarded<nif_is_env>, 0},
+    {"is_object", 1, guarded<nif_is_object>, 0},
+    {"object_context", 1, guarded<nif_object_context>, 0},
+    {"answer", 3, nif_answer, 0},
+    {"build", 1, nif_build, 0},
+    {"function_registered", 1, guarded<nif_function_registered>, 0},
+    {"function_unregistered", 1, guarded<nif_function_unregistered>, 0},
+    {"functions_clear", 0, guarded<nif_functions_clear>, 0},
+    {"semaphore_acquire", 1, guarded<nif_semaphore_acquire>, 0},
+    {"semaphore_cancel", 1, guarded<nif_semaphore_cancel>, 0},
+    {"semaphore_release", 1, guarded<nif_semaphore_release>, 0},
+    {"semaphore_current", 0, guarded<nif_semaphore_current>, 0},
+    {"semaphore_max", 0, guarded<nif_semaphore_max>, 0},
+    {"semaphore_set_max", 1, guarded<nif_semaphore_set_max>, 0},
+    {"counters", 0, guarded<nif_counters>, 0},
+};
+
+} // namespace
+
+} // namespace ep
+
+ERL_NIF_INIT(py_nif, ep::functions, ep::load, nullptr, ep::upgrade, nullptr)

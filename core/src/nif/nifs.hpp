@@ -1,0 +1,48 @@
+// Every NIF of the module py_nif, by the file that has it.
+#pragma once
+
+#include <erl_nif.h>
+
+namespace ep {
+
+using NifFunction = ERL_NIF_TERM (*)(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+
+// submit_nifs.cpp
+extern NifFunction submit_call, submit_eval, submit_exec, submit_object, submit_noop, nif_answer, nif_build;
+ERL_NIF_TERM nif_cancel(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+
+// context_nifs.cpp
+ERL_NIF_TERM nif_context_new(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_context_destroy(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_context_of(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_context_id(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_context_interrupt(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_env_new(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_is_env(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_is_object(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_object_context(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_async_new(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_async_set(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_async_handle(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+
+// runtime_nifs.cpp
+ERL_NIF_TERM nif_configure(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_start_runtime(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_runtime(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_backends(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_set_host(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_host_stopped(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_execution_mode(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_owngil_supported(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_function_registered(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_function_unregistered(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_functions_clear(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_semaphore_acquire(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_semaphore_cancel(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_semaphore_release(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_semaphore_current(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_semaphore_max(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_semaphore_set_max(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_counters(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+
+} // namespace ep

@@ -1,0 +1,266 @@
+#include "runtime.hpp"
+
+#include "context.hpp"
+#include "core.hpp"
+#include "host_table.hpp"
+
+#include <cstdlib>
+#include <cstring>
+#include <dlfcn.h>
+#include <pthread.h>
+
+namespace ep {
+
+namespace fs = std::filesystem;
+
+#ifndef EP_SYSTEM_DIR
+#define EP_SYSTEM_DIR "/usr/local/lib/erlang_python"
+#endif
+
+namespace {
+
+constexpr AbiVersion core_abi{EP_ABI_MAJOR, EP_ABI_MINOR};
+constexpr size_t stack_size = 16 * 1024 * 1024; // as a context's
+constexpr std::chrono::milliseconds hound_interval{50};
+
+std::string loader_error() {
+    const char *text = dlerror();
+    return text != nullptr ? text : "unknown error of the dynamic loader";
+}
+
+// "3.13.1 experimental free-threading build (main, …) [GCC …]" -> "3.13.1"
+std::string first_word(const char *text) {
+    return std::string{text, std::strcspn(text, " +")};
+}
+
+std::string flavour(bool free_threading) {
+    return free_threading ? " (free-threaded)" : "";
+}
+
+} // namespace
+
+// What the Python main thread is asked to do. `serial` 0: hound.
+struct Runtime::Order : Message {
+    Context *context; // a counted reference
+    uint64_t serial;
+    Order(Context *c, uint64_t s) : context(c), serial(s) { enif_keep_resource(c); }
+    ~Order() { enif_release_resource(context); }
+};
+
+Runtime::Runtime(std::string priv_directory) : priv_(std::move(priv_directory)) {}
+
+void Runtime::configure(RuntimeOptions options) {
+    std::lock_guard lock{mutex_};
+    options_ = std::move(options);
+}
+
+std::vector<fs::path> Runtime::directories() const {
+    std::vector<fs::path> all{fs::path{priv_} / "backends", fs::path{priv_} / "plugins"};
+    all.insert(all.end(), options_.search.begin(), options_.search.end());
+    if (const char *list = std::getenv("ERLANG_PYTHON_PATH")) {
+        for (const char *at = list; *at != '\0';) {
+            size_t length = std::strcspn(at, ":");
+            if (length > 0) {
+                all.emplace_back(std::string{at, length});
+            }
+            at += length + (at[length] == ':' ? 1 : 0);
+        }
+    }
+    all.push_back(fs::path{EP_SYSTEM_DIR} / "backends");
+    all.push_back(fs::path{EP_SYSTEM_DIR} / "plugins");
+    return all;
+}
+
+Runtime::Listing Runtime::list() {
+    std::lock_guard lock{mutex_};
+    Listing listing;
+    listing.manifests = find_manifests(directories(), core_abi);
+    listing.selection = select(listing.manifests, options_.wish);
+    listing.started = backend() != nullptr;
+    if (listing.started) {
+        listing.selection.chosen.reset();
+        for (size_t i = 0; i < listing.manifests.size(); ++i) {
+            if (listing.manifests[i].path == manifest_.path) {
+                listing.selection.chosen = i;
+            }
+        }
+    }
+    return listing;
+}
+
+bool Runtime::owngil_supported() {
+    if (backend() != nullptr) {
+        return python_version(manifest_.python) >= std::pair{3, 14};
+    }
+    Listing listing = list();
+    return listing.selection.chosen &&
+           python_version(listing.manifests[*listing.selection.chosen].python) >= std::pair{3, 14};
+}
+
+const RuntimeError *Runtime::start() {
+    std::lock_guard lock{mutex_};
+    if (!tried_) {
+        RuntimeError error = load();
+        // Nothing has been opened when no backend was found, so another configuration may still succeed.
+        tried_ = error.code != "no_backend";
+        failure_ = std::move(error);
+    }
+    return failure_.code.empty() ? nullptr : &failure_;
+}
+
+RuntimeError Runtime::load() {
+    std::vector<Manifest> manifests = find_manifests(directories(), core_abi);
+    Selection selection = select(manifests, options_.wish);
+    if (!selection.chosen) {
+        return {"no_backend", selection.error};
+    }
+    manifest_ = manifests[*selection.chosen];
+    for (auto step : {&Runtime::open_python, &Runtime::open_backend, &Runtime::initialise}) {
+        if (RuntimeError error = (this->*step)(manifest_); !error.code.empty()) {
+            return error;
+        }
+    }
+    backend_.store(&table_);
+    return {};
+}
+
+// Opens libpython with its symbols visible to extension modules, which do not name it themselves, and looks at what it
+// says of itself before anything that was compiled against a Python gets near it.
+RuntimeError Runtime::open_python(const Manifest &manifest) {
+    if (dlsym(RTLD_DEFAULT, "Py_IsInitialized") != nullptr) {
+        return {"python_already_loaded", "another Python is loaded in this VM already, by some other library; a VM can "
+                                         "have one. " + manifest.name + " wants " + manifest.libpython.string()};
+    }
+    void *library = dlopen(manifest.libpython.c_str(), RTLD_NOW | RTLD_GLOBAL);
+    if (library == nullptr) {
+        return {"libpython_failed", manifest.name + " needs " + manifest.libpython.string() +
+                                        ", which cannot be opened: " + loader_error()};
+    }
+    auto get_version = reinterpret_cast<const char *(*)()>(dlsym(library, "Py_GetVersion"));
+    if (get_version == nullptr) {
+        return {"libpython_failed", manifest.libpython.string() + " has no Py_GetVersion: it is no Python"};
+    }
+    std::string version = first_word(get_version());
+    bool free_threading = std::strstr(get_version(), "free-threading") != nullptr;
+    if (python_version(version) != python_version(manifest.python) || free_threading != manifest.free_threading) {
+        return {"python_mismatch", manifest.name + " was built for Python " + manifest.python +
+                                       flavour(manifest.free_threading) + ", and " + manifest.libpython.string() +
+                                       " is Python " + version + flavour(free_threading) +
+                                       "; rebuild the backend, or correct its manifest " + manifest.path.string()};
+    }
+    return {};
+}
+
+RuntimeError Runtime::open_backend(const Manifest &manifest) {
+    void *library = dlopen(manifest.file.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (library == nullptr) {
+        return {"backend_failed", manifest.file.string() + " cannot be opened: " + loader_error()};
+    }
+    auto entry = reinterpret_cast<ep_backend_entry>(dlsym(library, EP_BACKEND_ENTRY_NAME));
+    if (entry == nullptr) {
+        return {"backend_failed", manifest.file.string() + " has no " EP_BACKEND_ENTRY_NAME ": it is no backend"};
+    }
+    table_.header = {static_cast<uint16_t>(manifest.abi.major), static_cast<uint16_t>(manifest.abi.minor),
+                     sizeof table_};
+    ep_error error{};
+    ep_status status = entry(&host_table(), &table_, &error);
+    AbiVersion answered{table_.header.major, table_.header.minor};
+    const bool fits = answered.major == core_abi.major && answered.minor <= core_abi.minor;
+    if (status == EP_TOO_NEW || (status == EP_OK && !fits)) {
+        return {"abi_mismatch", manifest.file.string() + " has ABI " + to_string(answered) + " and this core has ABI " +
+                                    to_string(core_abi) + "; install the backend that matches this erlang_python"};
+    }
+    if (status != EP_OK) {
+        return {"backend_failed", manifest.file.string() + ": " + error.text};
+    }
+    if (table_.header.size < sizeof table_ || !table_.start || !table_.open || !table_.close || !table_.attach ||
+        !table_.detach || !table_.serve || !table_.release_slot || !table_.interrupt) {
+        return {"backend_failed", manifest.file.string() + " left functions of ABI " + to_string(answered) + " out"};
+    }
+    return {};
+}
+
+RuntimeError Runtime::initialise(const Manifest &manifest) {
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, stack_size);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_t thread;
+    int error = pthread_create(&thread, &attributes, thread_main, this);
+    pthread_attr_destroy(&attributes);
+    if (error != 0) {
+        return {"python_failed", std::string{"no thread for Python: "} + std::strerror(error)};
+    }
+    while (initialised_.load() == 0) {
+        initialising_.park();
+    }
+    if (initialised_.load() < 0) {
+        return {"python_failed", manifest.name + ": " + start_error_.text};
+    }
+    return {};
+}
+
+void *Runtime::thread_main(void *self) {
+    static_cast<Runtime *>(self)->run();
+    return nullptr;
+}
+
+void Runtime::run() {
+    {
+        std::vector<const char *> paths{priv_.c_str()}; // where the package erlang is
+        for (const std::string &path : options_.paths) {
+            paths.push_back(path.c_str());
+        }
+        std::string executable = manifest_.executable.string();
+        ep_start options{};
+        options.size = sizeof options;
+        options.big_integers = options_.big_integers ? 1 : 0;
+        options.executable = executable.c_str();
+        options.paths = paths.data();
+        options.path_count = paths.size();
+        const bool started = table_.start(&options, &start_error_) == EP_OK;
+        initialised_.store(started ? 1 : -1);
+        initialising_.unpark();
+        if (!started) {
+            return;
+        }
+    }
+    std::vector<Order *> hounded;
+    for (;;) {
+        Parker::Deadline deadline;
+        if (!hounded.empty()) {
+            deadline = std::chrono::steady_clock::now() + hound_interval;
+        }
+        inbox_.wait(deadline);
+        for (Message *message = inbox_.take(); message != nullptr;) {
+            auto *order = static_cast<Order *>(message);
+            message = message->next;
+            if (order->serial == 0) {
+                hounded.push_back(order);
+            } else {
+                order->context->deliver_interrupt(order->serial);
+                delete order;
+            }
+        }
+        std::erase_if(hounded, [](Order *order) {
+            if (order->context->thread_ended()) {
+                delete order;
+                return true;
+            }
+            if (uint64_t serial = order->context->running_serial()) {
+                order->context->deliver_interrupt(serial);
+            }
+            return false;
+        });
+    }
+}
+
+void Runtime::interrupt(Context *context, uint64_t serial) {
+    inbox_.push(new Order{context, serial});
+}
+
+void Runtime::hound(Context *context) {
+    inbox_.push(new Order{context, 0});
+}
+
+} // namespace ep

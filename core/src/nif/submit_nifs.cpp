@@ -1,0 +1,316 @@
+// NIFs that start requests and end them early.
+#include "arguments.hpp"
+#include "callback.hpp"
+#include "context.hpp"
+#include "handles.hpp"
+#include "kept_flat.hpp"
+#include "nifs.hpp"
+
+#include <erlang_python/convert/terms.hpp>
+
+namespace ep {
+
+namespace {
+
+// How many terms a call on a normal scheduler may visit; it takes some 20 ns each. Beyond, the NIF starts over on a
+// dirty scheduler.
+constexpr uint64_t scheduler_budget = 20'000;
+constexpr uint64_t no_budget = UINT64_MAX;
+// The same for flat values that become terms, in bytes: a map of such a size takes well under a millisecond.
+constexpr size_t largest_built_on_scheduler = 100'000;
+
+using Nif = ERL_NIF_TERM (*)(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+
+// A request being filled in; recycled when it is not dispatched.
+class Draft {
+public:
+    // `space` may be the atom undefined.
+    Draft(ErlNifEnv *env, Context *context, ERL_NIF_TERM space_term, uint64_t budget) : env_(env) {
+        Space *space = nullptr;
+        if (space_term != core().atoms.undefined) {
+            space = get_resource<Space>(env, space_term, core().types.space);
+            if (space->context != context) {
+                failure_ = make_error(env, core().atoms.env_wrong_interpreter);
+                return;
+            }
+        }
+        if (context->stopping()) {
+            failure_ = make_error(env, core().atoms.context_stopped);
+            return;
+        }
+        request_ = take_request(context, space);
+        if (request_ == nullptr) {
+            throw std::bad_alloc{};
+        }
+        decoder_.emplace(env, core().conversion, is_object, request_->flat, budget);
+    }
+    ~Draft() {
+        if (request_ != nullptr) {
+            recycle(request_, env_);
+        }
+    }
+    Draft(const Draft &) = delete;
+    Draft &operator=(const Draft &) = delete;
+
+    // Whether adding went well so far. Once it did not, the rest does nothing.
+    bool sound() const noexcept { return failure_ == 0 && decoded_ == Decoded::ok; }
+    bool over_budget() const noexcept { return decoded_ == Decoded::over_budget; }
+
+    void value(ERL_NIF_TERM term) {
+        if (sound()) {
+            decoded_ = decoder_->value(term);
+        }
+    }
+    void name(ERL_NIF_TERM term) {
+        if (!enif_is_atom(env_, term) && !enif_is_binary(env_, term)) {
+            throw BadArgument{};
+        }
+        if (sound() && enif_is_atom(env_, term)) {
+            request_->flat.atom(term); // `true` is a name here
+        } else {
+            value(term);
+        }
+    }
+    void list(ERL_NIF_TERM term) {
+        if (!enif_is_list(env_, term)) {
+            throw BadArgument{};
+        }
+        value(term);
+    }
+    void map(ERL_NIF_TERM term) {
+        if (!enif_is_map(env_, term)) {
+            throw BadArgument{};
+        }
+        value(term);
+    }
+    void code(ERL_NIF_TERM term) {
+        if (!enif_is_binary(env_, term)) {
+            throw BadArgument{};
+        }
+        value(term);
+    }
+
+    // Sends it off. The handle, or an error tuple.
+    ERL_NIF_TERM dispatch(ERL_NIF_TERM ref, uint32_t op, uint32_t flags) {
+        if (!enif_is_ref(env_, ref)) {
+            throw BadArgument{};
+        }
+        if (failure_ != 0) {
+            return failure_;
+        }
+        if (decoded_ != Decoded::ok) {
+            return conversion_error(env_, decoded_);
+        }
+        Request *request = request_;
+        request->op = op;
+        request->flags = flags;
+        if (request->wants_reply()) {
+            request->ref = enif_make_copy(request->env, ref);
+        }
+        enif_self(env_, &request->caller);
+        const uint64_t handle = request->handle();
+        request_ = nullptr;
+        if (!ep::dispatch(request, env_)) {
+            return make_error(env_, core().atoms.context_stopped);
+        }
+        return enif_make_uint64(env_, handle);
+    }
+
+private:
+    ErlNifEnv *env_;
+    Request *request_ = nullptr;
+    ERL_NIF_TERM failure_ = 0;
+    Decoded decoded_ = Decoded::ok;
+    std::optional<Decoder<FlatWriter>> decoder_;
+};
+
+ERL_NIF_TERM on_dirty_scheduler(ErlNifEnv *env, const char *name, Nif nif, int argc, const ERL_NIF_TERM argv[]) {
+    return enif_schedule_nif(env, name, ERL_NIF_DIRTY_JOB_CPU_BOUND, nif, argc, argv);
+}
+
+// Context, Ref, Module, Function, Args, Kwargs, Env, Flags
+template <uint64_t budget> ERL_NIF_TERM call(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    {
+        Draft draft{env, get_resource<Context>(env, argv[0], core().types.context), argv[6], budget};
+        draft.name(argv[2]);
+        draft.name(argv[3]);
+        draft.list(argv[4]);
+        draft.map(argv[5]);
+        if (!draft.over_budget()) {
+            return draft.dispatch(argv[1], EP_OP_CALL, get_flags(env, argv[7]));
+        }
+    }
+    return on_dirty_scheduler(env, "submit_call", guarded<call<no_budget>>, argc, argv);
+}
+
+// Context, Ref, Code, Locals, Env, Flags
+template <uint64_t budget> ERL_NIF_TERM eval(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    {
+        Draft draft{env, get_resource<Context>(env, argv[0], core().types.context), argv[4], budget};
+        draft.code(argv[2]);
+        draft.map(argv[3]);
+        if (!draft.over_budget()) {
+            return draft.dispatch(argv[1], EP_OP_EVAL, get_flags(env, argv[5]));
+        }
+    }
+    return on_dirty_scheduler(env, "submit_eval", guarded<eval<no_budget>>, argc, argv);
+}
+
+// Context, Ref, Code, Env, Flags
+ERL_NIF_TERM exec(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
+    Draft draft{env, get_resource<Context>(env, argv[0], core().types.context), argv[3], no_budget};
+    draft.code(argv[2]);
+    return draft.dispatch(argv[1], EP_OP_EXEC, get_flags(env, argv[4]));
+}
+
+uint32_t object_operation(ErlNifEnv *env, ERL_NIF_TERM term) {
+    if (term == enif_make_atom(env, "method")) {
+        return EP_OP_METHOD;
+    }
+    if (term == enif_make_atom(env, "getattr")) {
+        return EP_OP_GETATTR;
+    }
+    if (term == enif_make_atom(env, "value")) {
+        return EP_OP_VALUE;
+    }
+    throw BadArgument{};
+}
+
+// Ref, Operation, Object, Name, Args, Kwargs, Flags
+template <uint64_t budget> ERL_NIF_TERM object(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    {
+        auto *handle = get_resource<Object>(env, argv[2], core().types.object);
+        const uint32_t op = object_operation(env, argv[1]);
+        Draft draft{env, handle->context, core().atoms.undefined, budget};
+        draft.value(argv[2]);
+        draft.name(argv[3]);
+        draft.list(argv[4]);
+        draft.map(argv[5]);
+        if (!draft.over_budget()) {
+            return draft.dispatch(argv[0], op, get_flags(env, argv[6]));
+        }
+    }
+    return on_dirty_scheduler(env, "submit_object", guarded<object<no_budget>>, argc, argv);
+}
+
+// Context, Ref, Flags
+ERL_NIF_TERM noop(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
+    Draft draft{env, get_resource<Context>(env, argv[0], core().types.context), core().atoms.undefined, no_budget};
+    return draft.dispatch(argv[1], Request::op_noop, get_flags(env, argv[2]));
+}
+
+ERL_NIF_TERM overloaded(ErlNifEnv *env) {
+    Semaphore &semaphore = core().semaphore;
+    return enif_make_tuple3(env, core().atoms.overloaded, enif_make_uint(env, semaphore.current()),
+                            enif_make_uint(env, semaphore.max()));
+}
+
+} // namespace
+
+Nif submit_call = guarded<call<scheduler_budget>>;
+Nif submit_eval = guarded<eval<scheduler_budget>>;
+Nif submit_exec = guarded<exec>;
+Nif submit_object = guarded<object<scheduler_budget>>;
+Nif submit_noop = guarded<noop>;
+
+ERL_NIF_TERM nif_cancel(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
+    ErlNifUInt64 handle = 0;
+    if (!enif_get_uint64(env, argv[0], &handle)) {
+        throw BadArgument{};
+    }
+    uint64_t generation = 0;
+    Request *request = find_request(handle, generation);
+    if (request == nullptr) {
+        return core().atoms.replied;
+    }
+    const Cancelled was = request->state.cancel(generation);
+    if (was == Cancelled::too_late) {
+        return core().atoms.replied;
+    }
+    if (was == Cancelled::queued) {
+        const bool in_line = core().semaphore.withdraw(*request);
+        request->state.settle();
+        if (in_line) {
+            recycle(request, env);
+            return overloaded(env);
+        }
+        return core().atoms.cancelled;
+    }
+    Context *context = request->context;
+    enif_keep_resource(context);
+    request->interrupted.store(true);
+    request->state.settle();
+    context->wake();
+    core().runtime.interrupt(context, handle);
+    enif_release_resource(context);
+    return was == Cancelled::calling ? core().atoms.callback : core().atoms.cancelled;
+}
+
+// Callback, ok | error, Value
+template <uint64_t budget> ERL_NIF_TERM answer(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    auto *callback = get_resource<Callback>(env, argv[0], core().types.callback);
+    const bool good = argv[1] == core().atoms.ok;
+    if (!good && argv[1] != core().atoms.error) {
+        throw BadArgument{};
+    }
+    Reply *reply = take_reply(callback->frame, good ? EP_OK : EP_FAILED);
+    if (reply == nullptr) {
+        throw std::bad_alloc{};
+    }
+    Decoded decoded = Decoder{env, core().conversion, is_object, reply->flat, budget}.value(argv[2]);
+    if (decoded == Decoded::over_budget) {
+        recycle(reply);
+        return on_dirty_scheduler(env, "answer", guarded<answer<no_budget>>, argc, argv);
+    }
+    if (decoded != Decoded::ok) {
+        reply->flat.clear();
+        reply->status = EP_FAILED;
+        reply->flat.text(decoded == Decoded::improper_list
+                             ? "the Erlang function returned an improper list, which has no Python form"
+                             : "the Erlang function returned a term that nests too deep");
+    }
+    if (callback->answered.exchange(true)) {
+        recycle(reply);
+        return core().atoms.ok;
+    }
+    uint64_t generation = 0;
+    if (Request *request = callback->handle != 0 ? find_request(callback->handle, generation) : nullptr) {
+        request->state.end_call(generation);
+    }
+    deliver(*callback, reply);
+    return core().atoms.ok;
+}
+
+Nif nif_answer = guarded<answer<scheduler_budget>>;
+
+// Flat
+template <size_t largest> ERL_NIF_TERM build(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    auto *kept = get_resource<KeptFlat>(env, argv[0], core().types.flat);
+    const ep_flat flat = kept->flat.view();
+    if (flat.bytes.size == 0) {
+        throw BadArgument{}; // built already
+    }
+    if (flat.bytes.size > largest) {
+        return on_dirty_scheduler(env, "build", guarded<build<SIZE_MAX>>, argc, argv);
+    }
+    ERL_NIF_TERM result;
+    try {
+        FlatReader reader{flat};
+        TermBuilder builder{env, core().conversion};
+        result = enif_make_tuple2(env, core().atoms.ok, replay(reader, builder));
+    } catch (const SameKey &) {
+        result = make_exception(env, "ValueError",
+                                "two keys of a dict are the same Erlang term, such as 'a' and b'a'");
+    } catch (const NoForm &) {
+        result = make_exception(env, "OverflowError", "the int is larger than Erlang's integers can be");
+    }
+    kept->flat.clear_all();
+    if (kept->env != nullptr) {
+        enif_clear_env(kept->env);
+    }
+    return result;
+}
+
+Nif nif_build = guarded<build<largest_built_on_scheduler>>;
+
+} // namespace ep

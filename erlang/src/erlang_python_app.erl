@@ -1,0 +1,64 @@
+%%% @doc Starts and stops the application.
+%%%
+%%% Python itself is started once in the life of the VM and survives a stop; contexts, pools, registered functions and
+%%% registrations do not.
+-module(erlang_python_app).
+
+-behaviour(application).
+
+-export([start/2, stop/1]).
+
+%% @doc Fails with `{error, {Code, Text}}' when no Python could be started; Text says what was tried and how to mend it.
+-spec start(application:start_type(), term()) -> {ok, pid()} | {error, term()}.
+start(_Type, _Args) ->
+    case start_runtime() of
+        ok -> start_processes();
+        {error, _} = Error -> Error
+    end.
+
+-spec stop(term()) -> ok.
+stop(_State) ->
+    forget_registrations().
+
+start_runtime() ->
+    case code:ensure_loaded(py_nif) of
+        {module, py_nif} ->
+            ok = py_nif:configure(py_config:native()),
+            readable(py_nif:start_runtime());
+        {error, Reason} ->
+            {error, {py_nif_not_loaded, Reason}}
+    end.
+
+start_processes() ->
+    %% What a stop that was itself killed may have left behind.
+    forget_registrations(),
+    ok = py_nif:semaphore_set_max(py_config:max_concurrent()),
+    case erlang_python_sup:start_link() of
+        {ok, Sup} -> start_pool(Sup);
+        {error, _} = Error -> Error
+    end.
+
+start_pool(Sup) ->
+    case py_context_router:start() of
+        {ok, _Contexts} ->
+            {ok, Sup};
+        {error, _} = Error ->
+            unlink(Sup),
+            stop_supervisor(Sup),
+            Error
+    end.
+
+stop_supervisor(Sup) ->
+    Monitor = monitor(process, Sup),
+    exit(Sup, shutdown),
+    receive {'DOWN', Monitor, process, Sup, _} -> ok end.
+
+forget_registrations() ->
+    py_context_router:forget_registrations(),
+    py_nif:functions_clear().
+
+%% The application controller prints the reason as a term: a list shows as text whatever its characters are.
+readable({error, {Code, Message}}) when is_binary(Message) ->
+    {error, {Code, unicode:characters_to_list(Message)}};
+readable(Result) ->
+    Result.

@@ -1,0 +1,26 @@
+%%% @doc The top supervisor. It also owns the tables of pools and of registered functions, so that neither is lost with
+%%% the process that maintains it.
+-module(erlang_python_sup).
+
+-behaviour(supervisor).
+
+-export([start_link/0]).
+-export([init/1]).
+
+-spec start_link() -> {ok, pid()} | {error, term()}.
+start_link() ->
+    case supervisor:start_link({local, ?MODULE}, ?MODULE, []) of
+        {ok, Pid} -> {ok, Pid};
+        {error, _} = Error -> Error;
+        ignore -> {error, ignore}
+    end.
+
+-spec init([]) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
+init([]) ->
+    ok = py_callback:new_table(),
+    ok = py_context_router:new_table(),
+    %% Contexts die with py_context_sup and not with the router: a restarted router adopts the pools it finds.
+    Children = [#{id => py_host, start => {py_host, start_link, []}},
+                #{id => py_context_sup, start => {py_context_sup, start_link, []}, type => supervisor},
+                #{id => py_context_router, start => {py_context_router, start_link, []}}],
+    {ok, {#{strategy => one_for_one, intensity => 10, period => 10}, Children}}.

@@ -1,0 +1,61 @@
+%%% @doc The application environment, read and checked in one place.
+%%%
+%%% Everything is read when it is needed, so that a change takes effect at the next start of the application or of a
+%%% pool without reloading anything.
+-module(py_config).
+
+-export([native/0, num_contexts/0, context_mode/0, max_concurrent/0]).
+
+-define(APP, erlang_python).
+
+%% @doc The options of {@link py_nif:configure/1}; keys nobody set are left to the core. Raises
+%% `{bad_config, Key, Value}' for a value that cannot be what the key means.
+-spec native() -> #{atom() => term()}.
+native() ->
+    Options = [{backend, backend, fun mode/1},
+               {python, python, fun python/1},
+               {search_path, search, fun directories/1},
+               {paths, paths, fun directories/1},
+               {big_integers, big_integers, fun big_integers/1},
+               {max_atoms, max_atoms, fun count/1}],
+    maps:from_list([{Option, checked(Key, Value, Check)} || {Key, Option, Check} <- Options,
+                                                            {ok, Value} <- [application:get_env(?APP, Key)]]).
+
+%% @doc How many contexts the default pool gets.
+-spec num_contexts() -> pos_integer().
+num_contexts() ->
+    positive(num_contexts, erlang:system_info(schedulers)).
+
+%% @doc The mode of the default pool's contexts. Whether it is one is checked where contexts are started.
+-spec context_mode() -> py_context:context_mode().
+context_mode() ->
+    application:get_env(?APP, context_mode, worker).
+
+%% @doc How many requests may be running at once.
+-spec max_concurrent() -> pos_integer().
+max_concurrent() ->
+    positive(max_concurrent, erlang:system_info(schedulers) * 2 + 1).
+
+positive(Key, Default) ->
+    checked(Key, application:get_env(?APP, Key, Default), fun count/1).
+
+checked(Key, Value, Check) ->
+    try Check(Value)
+    catch error:_ -> error({bad_config, Key, Value})
+    end.
+
+mode(Mode) when Mode =:= auto; Mode =:= worker; Mode =:= owngil; Mode =:= freethreaded -> Mode.
+
+python(auto) -> auto;
+python(Python) -> text(Python).
+
+directories(Dirs) -> [text(Dir) || Dir <- Dirs].
+
+big_integers(Form) when Form =:= string; Form =:= integer -> Form.
+
+count(N) when is_integer(N), N > 0 -> N.
+
+text(Text) when is_list(Text); is_binary(Text) ->
+    Utf8 = unicode:characters_to_binary(Text),
+    true = is_binary(Utf8),
+    Utf8.

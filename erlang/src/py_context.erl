@@ -1,0 +1,288 @@
+%%% @doc A Python context: an OS thread with its own namespace, owned by this process.
+%%%
+%%% The process is the context's identity and its life: it can be linked, monitored, supervised and stopped like any
+%%% other. Requests do not pass through it: the caller hands them to the thread itself and gets the answer from it.
+%%%
+%%% Without an environment, the functions here work in the context's own namespace, which all processes share; those of
+%%% {@link py} work in an environment of the calling process. A context that has stopped gives
+%%% `{error, context_stopped}'. Where no timeout is given there is none.
+-module(py_context).
+
+-behaviour(gen_server).
+
+-export([start_link/2, new/1, stop/1, destroy/1]).
+-export([call/4, call/5, call/6, call/7, eval/2, eval/3, eval/4, eval/5, exec/2, exec/3]).
+-export([call_method/4, to_term/1, interrupt/1]).
+-export([create_local_env/1, get_nif_ref/1, get_interp_id/1, is_subinterp/1]).
+%% For py_context_sup.
+-export([launch/2, ready/1, check_mode/1]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
+
+-export_type([context/0, context_mode/0]).
+
+-type context() :: pid().
+-type context_mode() :: py_nif:mode().
+-type state() :: #{id := term(),
+                   mode := context_mode(),
+                   native := py_nif:context() | undefined,
+                   %% `{starting, Ref, Waiting}' until the thread is up or has failed to come up.
+                   status := ready | {failed, term()} | {starting, reference(), [gen_server:from()]}}.
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% Life
+
+%% @doc Starts a context linked to the caller and waits until it can work. Id is only a label.
+%% `{error, {invalid_mode, Mode}}', `{error, owngil_requires_python314}', or why the thread could not start.
+-spec start_link(term(), context_mode()) -> {ok, context()} | {error, term()}.
+start_link(Id, Mode) ->
+    case launch(Id, Mode) of
+        {ok, Pid} -> started(Pid, ready(Pid));
+        {error, _} = Error -> Error
+    end.
+
+%% @doc Starts a context under {@link py_context_sup}: it lives until it is stopped. The only option is `mode'.
+-spec new(#{mode => context_mode()}) -> {ok, context()} | {error, term()}.
+new(Options) when is_map(Options) ->
+    try
+        py_context_sup:start_context(new, maps:get(mode, Options, worker))
+    catch
+        exit:{noproc, _} -> {error, {not_started, erlang_python}}
+    end.
+
+%% @doc Stops a context; it is gone when this returns. What waits in it gets `{error, context_stopped}'.
+-spec stop(context()) -> ok.
+stop(Context) when is_pid(Context) ->
+    try
+        gen_server:stop(Context)
+    catch
+        exit:_ -> ok
+    end.
+
+%% @doc The same as {@link stop/1}.
+-spec destroy(context()) -> ok.
+destroy(Context) -> stop(Context).
+
+%% @doc As {@link start_link/2}, without waiting: {@link ready/1} waits. Keeps a supervisor free while threads start.
+-spec launch(term(), context_mode()) -> {ok, context()} | {error, term()}.
+launch(Id, Mode) ->
+    case check_mode(Mode) of
+        ok -> gen_server:start_link(?MODULE, {Id, Mode}, []);
+        {error, _} = Error -> Error
+    end.
+
+%% @doc Waits until a launched context can work. After an error the process still exists, so that whoever is linked to it
+%% is not taken down; stop it.
+-spec ready(context()) -> ok | {error, term()}.
+ready(Context) ->
+    try
+        gen_server:call(Context, ready, infinity)
+    catch
+        exit:_ -> {error, context_stopped}
+    end.
+
+%% @doc Whether contexts of a mode can be started here.
+-spec check_mode(term()) -> ok | {error, owngil_requires_python314 | {invalid_mode, term()}}.
+check_mode(worker) -> ok;
+check_mode(freethreaded) -> ok;
+check_mode(owngil) ->
+    case py_nif:owngil_supported() of
+        true -> ok;
+        false -> {error, owngil_requires_python314}
+    end;
+check_mode(Mode) -> {error, {invalid_mode, Mode}}.
+
+started(Pid, ok) ->
+    {ok, Pid};
+started(Pid, {error, _} = Error) ->
+    unlink(Pid),
+    stop(Pid),
+    Error.
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% Work
+
+%% @doc Calls a Python function in the context's own namespace, or in an environment.
+-spec call(context(), py_request:name(), py_request:name(), [term()]) -> py_request:result().
+call(Context, Module, Function, Args) ->
+    call(Context, Module, Function, Args, #{}).
+
+-spec call(context(), py_request:name(), py_request:name(), [term()], map()) -> py_request:result().
+call(Context, Module, Function, Args, Kwargs) ->
+    call(Context, Module, Function, Args, Kwargs, infinity).
+
+-spec call(context(), py_request:name(), py_request:name(), [term()], map(), timeout()) -> py_request:result().
+call(Context, Module, Function, Args, Kwargs, Timeout) ->
+    call(Context, Module, Function, Args, Kwargs, Timeout, undefined).
+
+-spec call(context(), py_request:name(), py_request:name(), [term()], map(), timeout(), py_request:env()) ->
+    py_request:result().
+call(Context, Module, Function, Args, Kwargs, Timeout, Env) when is_list(Args), is_map(Kwargs) ->
+    case native(Context) of
+        {ok, Native} -> py_request:call(Native, Module, Function, Args, Kwargs, Env, 0, Timeout);
+        remote -> remote(Context, call, [Module, Function, Args, Kwargs, Timeout], Env, Timeout);
+        {error, _} = Error -> Error
+    end.
+
+%% @doc Evaluates a Python expression in the context's own namespace, or in an environment.
+-spec eval(context(), py_request:code()) -> py_request:result().
+eval(Context, Code) ->
+    eval(Context, Code, #{}).
+
+-spec eval(context(), py_request:code(), map()) -> py_request:result().
+eval(Context, Code, Locals) ->
+    eval(Context, Code, Locals, infinity).
+
+-spec eval(context(), py_request:code(), map(), timeout()) -> py_request:result().
+eval(Context, Code, Locals, Timeout) ->
+    eval(Context, Code, Locals, Timeout, undefined).
+
+-spec eval(context(), py_request:code(), map(), timeout(), py_request:env()) -> py_request:result().
+eval(Context, Code, Locals, Timeout, Env) when is_map(Locals) ->
+    case native(Context) of
+        {ok, Native} -> py_request:eval(Native, Code, Locals, Env, 0, Timeout);
+        remote -> remote(Context, eval, [Code, Locals, Timeout], Env, Timeout);
+        {error, _} = Error -> Error
+    end.
+
+%% @doc Runs Python statements in the context's own namespace, or in an environment.
+-spec exec(context(), py_request:code()) -> ok | {error, term()}.
+exec(Context, Code) ->
+    exec(Context, Code, undefined).
+
+-spec exec(context(), py_request:code(), py_request:env()) -> ok | {error, term()}.
+exec(Context, Code, Env) ->
+    case native(Context) of
+        {ok, Native} -> py_request:exec(Native, Code, Env, infinity);
+        remote -> remote(Context, exec, [Code], Env, infinity);
+        {error, _} = Error -> Error
+    end.
+
+%% @doc Calls a method of an object. The object knows the context it lives in, so Context is not looked at.
+-spec call_method(context(), py_nif:object(), py_request:name(), [term()]) -> py_request:result().
+call_method(_Context, Object, Method, Args) when is_list(Args) ->
+    py_request:object(method, Object, Method, Args, #{}, 0, infinity).
+
+%% @doc Converts an object to a term.
+-spec to_term(py_nif:object()) -> py_request:result().
+to_term(Object) ->
+    py_request:object(value, Object, <<>>, [], #{}, 0, infinity).
+
+%% @doc Interrupts the Python code that runs in the context at this moment; its caller gets `{error, interrupted}'.
+-spec interrupt(context()) -> ok | not_running.
+interrupt(Context) ->
+    case native(Context) of
+        {ok, Native} ->
+            py_nif:context_interrupt(Native);
+        remote ->
+            case py_remote:once(node(Context), {?MODULE, interrupt, [Context]}) of
+                ok -> ok;
+                _ -> not_running
+            end;
+        {error, context_stopped} ->
+            not_running
+    end.
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% What a context is
+
+%% @doc A new namespace in the context, freed with the last copy of the reference.
+-spec create_local_env(context()) -> {ok, py_nif:env()} | {error, term()}.
+create_local_env(Context) ->
+    case native(Context) of
+        {ok, Native} -> {ok, py_nif:env_new(Native)};
+        remote -> {error, remote_context};
+        {error, _} = Error -> Error
+    end.
+
+%% @doc The context's native half, for the functions of {@link py_nif}. Raises `context_stopped' or `remote_context'.
+-spec get_nif_ref(context()) -> py_nif:context().
+get_nif_ref(Context) ->
+    case native(Context) of
+        {ok, Native} -> Native;
+        remote -> error(remote_context, [Context]);
+        {error, Reason} -> error(Reason, [Context])
+    end.
+
+%% @doc A number no other context has, or had, in this VM.
+-spec get_interp_id(context()) -> {ok, non_neg_integer()} | {error, term()}.
+get_interp_id(Context) ->
+    case native(Context) of
+        {ok, Native} -> {ok, py_nif:context_id(Native)};
+        remote -> py_remote:once(node(Context), {?MODULE, get_interp_id, [Context]});
+        {error, _} = Error -> Error
+    end.
+
+%% @doc Whether the context has an interpreter of its own. False for one that has stopped.
+-spec is_subinterp(context()) -> boolean().
+is_subinterp(Context) ->
+    try
+        gen_server:call(Context, mode, infinity) =:= owngil
+    catch
+        exit:_ -> false
+    end.
+
+native(Context) when node(Context) =:= node() ->
+    case py_nif:context_of(Context) of
+        undefined -> {error, context_stopped};
+        Native -> {ok, Native}
+    end;
+native(Context) when is_pid(Context) ->
+    remote.
+
+%% An environment is memory of this VM: another node cannot use it.
+remote(Context, Function, Args, undefined, Timeout) ->
+    py_remote:request(node(Context), {?MODULE, Function, [Context | Args]}, Timeout);
+remote(_Context, _Function, _Args, _Env, _Timeout) ->
+    {error, env_wrong_interpreter}.
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% gen_server
+
+-spec init({term(), context_mode()}) -> {ok, state()}.
+init({Id, Mode}) ->
+    %% A context ends with the process that started it, also when that one ends normally.
+    process_flag(trap_exit, true),
+    Ref = make_ref(),
+    State = #{id => Id, mode => Mode, native => undefined, status => {starting, Ref, []}},
+    case py_nif:context_new(Ref, #{mode => Mode}) of
+        {ok, Native} -> {ok, State#{native := Native}};
+        {error, Reason} -> {ok, State#{status := {failed, Reason}}}
+    end.
+
+-spec handle_call(term(), gen_server:from(), state()) -> {reply, term(), state()} | {noreply, state()}.
+handle_call(ready, From, #{status := {starting, Ref, Waiting}} = State) ->
+    {noreply, State#{status := {starting, Ref, [From | Waiting]}}};
+handle_call(ready, _From, #{status := Status} = State) ->
+    {reply, outcome(Status), State};
+handle_call(mode, _From, #{mode := Mode} = State) ->
+    {reply, Mode, State};
+handle_call(_Request, _From, State) ->
+    {reply, {error, unknown_request}, State}.
+
+-spec handle_cast(term(), state()) -> {noreply, state()}.
+handle_cast(_Request, State) ->
+    {noreply, State}.
+
+-spec handle_info(term(), state()) -> {noreply, state()} | {stop, term(), state()}.
+handle_info({Ref, Result}, #{status := {starting, Ref, Waiting}} = State) ->
+    Status = case Result of
+        ready -> ready;
+        {error, Reason} -> {failed, Reason}
+    end,
+    lists:foreach(fun(From) -> gen_server:reply(From, outcome(Status)) end, Waiting),
+    {noreply, State#{status := Status}};
+handle_info({'EXIT', _Pid, normal}, State) ->
+    {noreply, State};
+handle_info({'EXIT', _Pid, Reason}, State) ->
+    {stop, Reason, State};
+handle_info(_Other, State) ->
+    {noreply, State}.
+
+-spec terminate(term(), state()) -> ok.
+terminate(_Reason, #{native := undefined}) ->
+    ok;
+terminate(_Reason, #{native := Native}) ->
+    py_nif:context_destroy(Native).
+
+outcome(ready) -> ok;
+outcome({failed, Reason}) -> {error, Reason}.

@@ -1,0 +1,270 @@
+%%% @doc The native core, function by function.
+%%%
+%%% Everything in Erlang that needs Python goes through this module, and nothing here runs Python on a scheduler: a
+%%% request is recorded, handed to the thread of its context and answered by a message. Functions named `submit_*' start
+%%% a request; {@link py_request} waits for its answer. The `context_*' functions do both and are what guides show to
+%%% users who hold an environment of their own.
+-module(py_nif).
+
+-export([
+    %% the VM-wide runtime
+    configure/1, start_runtime/0, runtime/0, backends/0,
+    set_host/1, host_stopped/0, execution_mode/0, owngil_supported/0, subinterp_supported/0,
+    %% contexts
+    context_new/2, context_destroy/1, context_of/1, context_id/1, context_interrupt/1, context_call/5, context_call/6,
+    context_eval/2, context_eval/3, context_eval/4, context_exec/2, context_exec/3,
+    %% requests
+    submit_call/8, submit_eval/6, submit_exec/5, submit_object/7, submit_noop/3, cancel/1,
+    async_new/0, async_set/2, async_handle/1,
+    %% environments and objects
+    env_new/1, is_env/1, is_object/1, object_context/1,
+    %% callbacks
+    answer/3, build/1, function_registered/1, function_unregistered/1, functions_clear/0,
+    %% the semaphore
+    semaphore_acquire/1, semaphore_cancel/1, semaphore_release/1, semaphore_current/0, semaphore_max/0,
+    semaphore_set_max/1,
+    %% what is alive, for audits and monitoring
+    counters/0
+]).
+
+-on_load(load/0).
+
+-define(STUB, erlang:nif_error({not_loaded, ?MODULE})).
+
+-type context() :: reference().
+%% A context's native half. Keeps nothing alive but itself.
+-type env() :: reference().
+%% A Python namespace inside one context. Freed when the last copy of the reference is gone.
+-type object() :: reference().
+%% A Python object kept for Erlang. Freed like an environment.
+-type handle() :: non_neg_integer().
+%% A request that was accepted; names it to {@link cancel/1}.
+-type name() :: atom() | binary().
+-type flags() :: non_neg_integer().
+%% Bit 0: the result is an object handle. Bit 1: no answer is wanted. Bit 2: callbacks run in a process of their own
+%% instead of in the caller.
+-type submitted() :: handle() | {error, term()}.
+-type mode() :: worker | owngil | freethreaded.
+
+-export_type([context/0, env/0, object/0, handle/0, flags/0, name/0, submitted/0, mode/0]).
+
+load() ->
+    Priv = case code:priv_dir(erlang_python) of
+        {error, bad_name} ->
+            filename:join(filename:dirname(filename:dirname(code:which(?MODULE))), "priv");
+        Dir ->
+            Dir
+    end,
+    erlang:load_nif(filename:join(Priv, "py_nif"), list_to_binary(Priv)).
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% The runtime
+
+%% @doc Says where to look for backends and which one to take; nothing is opened. Later calls replace earlier ones until
+%% the runtime has started; after that only what can still change does.
+%%
+%% Keys, all optional: `backend' (`auto' | mode()), `python' (`auto' | binary(): a version such as <<"3.14t">>, or the
+%% path of an executable or of a libpython), `search' ([binary()], directories with manifests), `paths' ([binary()], put
+%% on sys.path), `big_integers' (`string' | `integer'), `max_atoms' (how many new atoms Python may make).
+-spec configure(#{atom() => term()}) -> ok.
+configure(_Options) -> ?STUB.
+
+%% @doc Selects a backend and starts Python, once in the life of the VM; later calls return what the first one did.
+%% Runs on a dirty scheduler.
+-spec start_runtime() -> ok | {error, {Code :: atom(), Message :: binary()}}.
+start_runtime() -> ?STUB.
+
+%% @doc What runs: `#{}' before start_runtime/0, else the manifest of the chosen backend as backends/0 shows it.
+-spec runtime() -> map().
+runtime() -> ?STUB.
+
+%% @doc Every backend and plugin manifest that was found, and what became of it, in the order of preference.
+%% Keys: kind, name, mode, file, manifest, abi, python, abi_tag, free_threading, libpython, executable, status
+%% (`chosen' | `available' | `refused'), reason (binary(), only when refused).
+-spec backends() -> [map()].
+backends() -> ?STUB.
+
+%% @doc Names the process that runs callbacks nobody waits for, forwards messages and writes the core's log. It gets
+%% `{py_native, {callback, Callback, Name, Args}}', `{py_native, {forward, Destination, Message}}' and
+%% `{py_native, {log, Level, Text}}'.
+-spec set_host(pid()) -> ok.
+set_host(_Pid) -> ?STUB.
+
+%% @doc The application stops: nothing is sent to the host process any more.
+-spec host_stopped() -> ok.
+host_stopped() -> ?STUB.
+
+%% @doc Whether the Python that runs, or would be chosen, has subinterpreters with a GIL each (3.14 and newer).
+-spec owngil_supported() -> boolean().
+owngil_supported() -> ?STUB.
+
+%% @doc The same as {@link owngil_supported/0}.
+-spec subinterp_supported() -> boolean().
+subinterp_supported() -> owngil_supported().
+
+%% @doc The mode contexts of the chosen backend run in.
+-spec execution_mode() -> mode().
+execution_mode() -> ?STUB.
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% Contexts
+
+%% @doc Starts a context owned by the calling process: when that process ends, however it ends, so does the context.
+%% The caller gets `{Ref, ready}' or `{Ref, {error, Reason}}' when its thread is up.
+-spec context_new(Ref :: reference(), #{mode := mode()}) -> {ok, context()} | {error, term()}.
+context_new(_Ref, _Options) -> ?STUB.
+
+%% @doc Ends a context: work that waits or runs is answered with `{error, context_stopped}', running Python code is
+%% interrupted. Returns at once.
+-spec context_destroy(context()) -> ok.
+context_destroy(_Context) -> ?STUB.
+
+%% @doc The context a process owns, looked up in a table; no message is sent.
+-spec context_of(pid()) -> context() | undefined.
+context_of(_Pid) -> ?STUB.
+
+%% @doc A number no other context of this VM has, or had.
+-spec context_id(context()) -> non_neg_integer().
+context_id(_Context) -> ?STUB.
+
+%% @doc Interrupts the request whose Python code runs at this moment.
+-spec context_interrupt(context()) -> ok | not_running.
+context_interrupt(_Context) -> ?STUB.
+
+%% @doc Calls a Python function in an environment, or in the context's own namespace, and waits without limit.
+-spec context_call(context(), name(), name(), [term()], map()) -> {ok, term()} | {error, term()}.
+context_call(Context, Module, Function, Args, Kwargs) ->
+    context_call(Context, Module, Function, Args, Kwargs, undefined).
+
+-spec context_call(context(), name(), name(), [term()], map(), env() | undefined) -> {ok, term()} | {error, term()}.
+context_call(Context, Module, Function, Args, Kwargs, Env) ->
+    py_request:call(Context, Module, Function, Args, Kwargs, Env, 0, infinity).
+
+%% @doc Evaluates a Python expression; see {@link context_call/6}.
+-spec context_eval(context(), iodata()) -> {ok, term()} | {error, term()}.
+context_eval(Context, Code) -> context_eval(Context, Code, #{}).
+
+-spec context_eval(context(), iodata(), map()) -> {ok, term()} | {error, term()}.
+context_eval(Context, Code, Locals) -> context_eval(Context, Code, Locals, undefined).
+
+-spec context_eval(context(), iodata(), map(), env() | undefined) -> {ok, term()} | {error, term()}.
+context_eval(Context, Code, Locals, Env) ->
+    py_request:eval(Context, Code, Locals, Env, 0, infinity).
+
+%% @doc Runs Python statements; see {@link context_call/6}.
+-spec context_exec(context(), iodata()) -> ok | {error, term()}.
+context_exec(Context, Code) -> context_exec(Context, Code, undefined).
+
+-spec context_exec(context(), iodata(), env() | undefined) -> ok | {error, term()}.
+context_exec(Context, Code, Env) ->
+    py_request:exec(Context, Code, Env, infinity).
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% Requests
+%%
+%% The caller gets exactly one `{Ref, Result}' or `{Ref, flat, Flat}', whose result build/1 makes, and before it any
+%% number of `{Ref, Callback, Name, Args}' which it has to answer with answer/3, unless cancel/1 says otherwise.
+
+-spec submit_call(context(), reference(), name(), name(), [term()], map(), env() | undefined, flags()) -> submitted().
+submit_call(_Context, _Ref, _Module, _Function, _Args, _Kwargs, _Env, _Flags) -> ?STUB.
+
+-spec submit_eval(context(), reference(), binary(), map(), env() | undefined, flags()) -> submitted().
+submit_eval(_Context, _Ref, _Code, _Locals, _Env, _Flags) -> ?STUB.
+
+-spec submit_exec(context(), reference(), binary(), env() | undefined, flags()) -> submitted().
+submit_exec(_Context, _Ref, _Code, _Env, _Flags) -> ?STUB.
+
+%% @doc Works on an object handle, in the context that owns it.
+-spec submit_object(reference(), method | getattr | value, object(), name(), [term()], map(), flags()) -> submitted().
+submit_object(_Ref, _Operation, _Object, _Name, _Args, _Kwargs, _Flags) -> ?STUB.
+
+%% @doc A request that does nothing: the floor every benchmark is measured against.
+-spec submit_noop(context(), reference(), flags()) -> submitted().
+submit_noop(_Context, _Ref, _Flags) -> ?STUB.
+
+%% @doc Gives a request up. `cancelled': it never ran, or is being interrupted, and no message will come.
+%% `{overloaded, Current, Max}': the same, and it was still waiting for a slot of the semaphore.
+%% `callback': a `{Ref, Callback, Name, Args}' is in the mailbox or about to be, take it out; nothing else will come.
+%% `replied': the answer is in the mailbox or about to be, take it out.
+-spec cancel(handle()) -> cancelled | callback | replied | {overloaded, non_neg_integer(), pos_integer()}.
+cancel(_Handle) -> ?STUB.
+
+%% @doc A reference that remembers the handle of a request: what py:spawn_call returns.
+-spec async_new() -> reference().
+async_new() -> ?STUB.
+
+-spec async_set(reference(), handle()) -> ok.
+async_set(_Async, _Handle) -> ?STUB.
+
+-spec async_handle(reference()) -> {ok, handle()} | error.
+async_handle(_Async) -> ?STUB.
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% Environments and objects
+
+%% @doc A new namespace in a context. Costs no round trip: the dict is made when it is first used, as a copy of the
+%% context's own namespace at that time.
+-spec env_new(context()) -> env().
+env_new(_Context) -> ?STUB.
+
+-spec is_env(term()) -> boolean().
+is_env(_Term) -> ?STUB.
+
+-spec is_object(term()) -> boolean().
+is_object(_Term) -> ?STUB.
+
+%% @doc The context an object handle belongs to.
+-spec object_context(object()) -> context().
+object_context(_Object) -> ?STUB.
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% Callbacks
+
+%% @doc The result of a request whose value is too large to be built by the context's thread. Once for each Flat.
+-spec build(Flat :: reference()) -> {ok, term()} | {error, term()}.
+build(_Flat) -> ?STUB.
+
+%% @doc Answers a callback with a value, or with a text that Python raises as RuntimeError. `ok' also when nobody waits
+%% any more; the result of the request comes as its message in any case.
+-spec answer(Callback :: reference(), ok | error, term()) -> ok.
+answer(_Callback, _Status, _Value) -> ?STUB.
+
+%% @doc Makes a name visible to Python as an attribute of the module `erlang'.
+-spec function_registered(binary()) -> ok.
+function_registered(_Name) -> ?STUB.
+
+-spec function_unregistered(binary()) -> ok.
+function_unregistered(_Name) -> ?STUB.
+
+-spec functions_clear() -> ok.
+functions_clear() -> ?STUB.
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% The semaphore
+
+%% @doc Takes a slot for the caller. `{ok, Slot}': taken; `{wait, Slot}': the caller gets `{Slot, granted}' in its turn.
+%% The slot is given back by semaphore_release/1 or when the last copy of Slot is gone, with its holder at the latest.
+-spec semaphore_acquire(pid()) -> {ok, reference()} | {wait, reference()}.
+semaphore_acquire(_Pid) -> ?STUB.
+
+%% @doc Gives up waiting. `granted': too late, the slot is the caller's and the message is in the mailbox or about to be.
+-spec semaphore_cancel(reference()) -> cancelled | granted.
+semaphore_cancel(_Slot) -> ?STUB.
+
+-spec semaphore_release(reference()) -> ok.
+semaphore_release(_Slot) -> ?STUB.
+
+-spec semaphore_current() -> non_neg_integer().
+semaphore_current() -> ?STUB.
+
+-spec semaphore_max() -> pos_integer().
+semaphore_max() -> ?STUB.
+
+-spec semaphore_set_max(pos_integer()) -> ok.
+semaphore_set_max(_Max) -> ?STUB.
+
+%% ---------------------------------------------------------------------------------------------------------------------
+
+%% @doc How many of each thing are alive: contexts, threads, requests, callbacks, envs, objects, messages, atoms_left.
+-spec counters() -> #{atom() => non_neg_integer()}.
+counters() -> ?STUB.

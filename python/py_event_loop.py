@@ -1,0 +1,1 @@
+"""A marker: this module can be imported inside the Erlang VM only."""

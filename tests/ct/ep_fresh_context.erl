@@ -1,0 +1,56 @@
+%%% @doc A context for one test case, which can import the modules beside the suites (python/), and the proof that the
+%%% case left nothing behind.
+-module(ep_fresh_context).
+
+-export([init/1, finish/1, start/0, add_sources/1, source_dir/0]).
+
+%% @doc To be called by init_per_testcase.
+-spec init([tuple()]) -> [tuple()].
+init(Config) ->
+    Before = ep_live:snapshot(),
+    [{ctx, start()}, {live_before, Before} | Config].
+
+%% @doc To be returned by end_per_testcase: a context that a case did not stop has to work after it, and everything the
+%% case made has to be gone. (Common Test counts a returned failure, not a crash, in end_per_testcase.)
+-spec finish([tuple()]) -> ok | {fail, term()}.
+finish(Config) ->
+    try
+        end_context(proplists:get_value(ctx, Config)),
+        ok = ep_ct:mailbox_empty(),
+        forget_environments(),
+        ep_live:back_to(proplists:get_value(live_before, Config))
+    catch
+        Class:Reason:Stack -> {fail, {Class, Reason, Stack}}
+    end.
+
+%% What the end of the case's process will drop.
+forget_environments() ->
+    [erase(Key) || Key <- get_keys(), is_atom(Key), lists:prefix("py_", string:trim(atom_to_list(Key), leading, "$"))].
+
+end_context(Ctx) ->
+    case is_process_alive(Ctx) of
+        true ->
+            ep_expect:still_works(Ctx),
+            ok = py_context:stop(Ctx);
+        false ->
+            ok
+    end.
+
+%% @doc Not linked: a case that kills its context is not to die of it.
+-spec start() -> pid().
+start() ->
+    {ok, Ctx} = py_context:new(#{mode => ep_ct:context_mode()}),
+    unlink(Ctx),
+    ok = add_sources(Ctx),
+    Ctx.
+
+%% @doc Puts the modules beside the suites on sys.path.
+-spec add_sources(pid()) -> ok.
+add_sources(Ctx) ->
+    Code = <<"folder in __import__('sys').path or __import__('sys').path.insert(0, folder)">>,
+    {ok, _} = py_context:eval(Ctx, Code, #{folder => source_dir()}),
+    ok.
+
+-spec source_dir() -> binary().
+source_dir() ->
+    filename:join(unicode:characters_to_binary(filename:dirname(code:which(?MODULE))), <<"python">>).

@@ -1,0 +1,45 @@
+%%% @doc What is alive in the native core, and that it goes back to where it was.
+-module(ep_live).
+
+-export([snapshot/0, back_to/1, count/1, count/2, resident_bytes/0]).
+
+%% Atoms are never given back; they have a budget instead.
+-define(NOT_ALIVE, [atoms_left]).
+
+-spec snapshot() -> #{atom() => non_neg_integer()}.
+snapshot() -> maps:without(?NOT_ALIVE, py_nif:counters()).
+
+%% Waits until every counter is where it was; says which ones are not otherwise.
+-spec back_to(#{atom() => non_neg_integer()}) -> ok.
+back_to(Before) ->
+    try
+        ep_ct:wait_until(fun() ->
+            %% Handles this process dropped are gone when its heap is collected.
+            erlang:garbage_collect(),
+            snapshot() =:= Before
+        end),
+        ok
+    catch
+        _:_ -> error({still_alive, differences(Before, snapshot())})
+    end.
+
+-spec count([atom()]) -> [non_neg_integer()].
+count(Names) -> count(Names, snapshot()).
+
+-spec count([atom()], #{atom() => non_neg_integer()}) -> [non_neg_integer()].
+count(Names, Counters) -> [maps:get(Name, Counters) || Name <- Names].
+
+%% Memory of the whole VM that is in RAM; undefined where the system does not say.
+-spec resident_bytes() -> non_neg_integer() | undefined.
+resident_bytes() ->
+    case file:read_file("/proc/self/status") of
+        {ok, Status} ->
+            {match, [Kilobytes]} = re:run(Status, "VmRSS:\\s+(\\d+) kB", [{capture, all_but_first, list}]),
+            list_to_integer(Kilobytes) * 1024;
+        {error, _} ->
+            undefined
+    end.
+
+differences(Before, After) ->
+    [{Name, {was, Was}, {is, maps:get(Name, After, none)}} || {Name, Was} <- maps:to_list(Before),
+                                                              maps:get(Name, After, none) =/= Was].

@@ -1,0 +1,430 @@
+%%% @doc The first hour with the application: start it, call, evaluate, execute, wait, give up, convert, register.
+-module(getting_started_SUITE).
+
+-export([suite/0, all/0, groups/0, init_per_suite/1, end_per_suite/1, end_per_testcase/2]).
+-export([
+    starting_names_the_supervisors/1, the_default_pool_is_there_after_the_start/1,
+    the_size_of_the_default_pool_is_configurable/1, the_package_and_its_marker_are_importable/1,
+    the_application_restarts_thirty_times/1, stopping_succeeds_while_threads_are_busy/1,
+    a_restart_forgets_functions_and_pools/1, python_survives_a_restart/1,
+    the_native_core_answers_before_the_application_starts/1
+]).
+-export([
+    functions_are_called/1, keyword_arguments_are_passed/1, expressions_are_evaluated/1,
+    statements_are_executed/1, exec_returns_ok_and_not_a_value/1, strings_are_code_as_well_as_binaries/1,
+    a_spawned_call_is_awaited/1, spawned_calls_are_awaited_in_any_order/1, a_cast_returns_before_its_effect/1,
+    values_convert_both_ways/1, state_persists_in_an_explicit_context/1, a_bound_context_is_used_for_everything/1
+]).
+-export([
+    exceptions_are_error_tuples/1, documented_messages_are_exact/1, an_exception_of_the_user_has_its_name/1,
+    a_timeout_ends_an_endless_loop/1, a_timeout_ends_a_loop_that_swallows_exceptions/1,
+    code_stuck_in_c_ends_when_the_c_call_returns/1, the_documented_timeout_example/1,
+    a_timeout_never_hits_a_later_request/1, a_timeout_leaves_no_late_reply/1
+]).
+-export([
+    the_mode_mirrors_the_environment/1, the_semaphore_is_visible/1, modules_route_to_their_pool/1,
+    registered_functions_are_called_in_three_ways/1, a_registered_function_gets_one_list/1,
+    hasattr_follows_registration/1, callbacks_call_python_again/1, a_parallel_map_runs_in_erlang/1,
+    calls_run_in_parallel/1, nothing_is_left_behind/1
+]).
+
+suite() -> [{timetrap, {seconds, 120}}].
+
+all() -> [{group, application}, {group, usage}, {group, failures}, {group, features}, nothing_is_left_behind].
+
+groups() ->
+    [
+        {application, [], [
+            starting_names_the_supervisors, the_default_pool_is_there_after_the_start,
+            the_size_of_the_default_pool_is_configurable, the_package_and_its_marker_are_importable,
+            the_application_restarts_thirty_times, stopping_succeeds_while_threads_are_busy,
+            a_restart_forgets_functions_and_pools, python_survives_a_restart,
+            the_native_core_answers_before_the_application_starts
+        ]},
+        {usage, [], [
+            functions_are_called, keyword_arguments_are_passed, expressions_are_evaluated, statements_are_executed,
+            exec_returns_ok_and_not_a_value, strings_are_code_as_well_as_binaries, a_spawned_call_is_awaited,
+            spawned_calls_are_awaited_in_any_order, a_cast_returns_before_its_effect, values_convert_both_ways,
+            state_persists_in_an_explicit_context, a_bound_context_is_used_for_everything
+        ]},
+        {failures, [], [
+            exceptions_are_error_tuples, documented_messages_are_exact, an_exception_of_the_user_has_its_name,
+            a_timeout_ends_an_endless_loop, a_timeout_ends_a_loop_that_swallows_exceptions,
+            code_stuck_in_c_ends_when_the_c_call_returns, the_documented_timeout_example,
+            a_timeout_never_hits_a_later_request, a_timeout_leaves_no_late_reply
+        ]},
+        {features, [], [
+            the_mode_mirrors_the_environment, the_semaphore_is_visible, modules_route_to_their_pool,
+            registered_functions_are_called_in_three_ways, a_registered_function_gets_one_list,
+            hasattr_follows_registration, callbacks_call_python_again, a_parallel_map_runs_in_erlang,
+            calls_run_in_parallel
+        ]}
+    ].
+
+init_per_suite(Config) -> ep_ct:init_suite(Config).
+end_per_suite(Config) -> ep_ct:end_suite(Config).
+end_per_testcase(_Case, _Config) -> ep_ct:end_case().
+
+nothing_is_left_behind(Config) -> ep_ct:audit(Config).
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% The application
+
+starting_names_the_supervisors(_Config) ->
+    [true = is_pid(whereis(Name)) || Name <- [erlang_python_sup, py_context_sup]],
+    true = is_list(supervisor:which_children(erlang_python_sup)).
+
+the_default_pool_is_there_after_the_start(_Config) ->
+    ep_ct:restart(),
+    true = py:contexts_started(),
+    true = py_context_router:num_contexts() =:= erlang:system_info(schedulers),
+    {ok, 4.0} = py:call(math, sqrt, [16]).
+
+the_size_of_the_default_pool_is_configurable(_Config) ->
+    ep_ct:with_environment([{num_contexts, 3}], fun() ->
+        3 = py_context_router:num_contexts(),
+        3 = length(lists:usort(py_context_router:contexts()))
+    end).
+
+the_package_and_its_marker_are_importable(_Config) ->
+    Priv = list_to_binary(code:priv_dir(erlang_python)),
+    [begin
+        {ok, true} = py:eval(Context, <<"priv in __import__('sys').path">>, #{priv => Priv}),
+        ok = py:exec(Context, <<"import erlang, py_event_loop">>)
+    end || Context <- py_context_router:contexts()].
+
+the_application_restarts_thirty_times(_Config) ->
+    [begin
+        ep_ct:restart(),
+        {ok, N} = py:eval(<<"n">>, #{n => N})
+    end || N <- lists:seq(1, 30)].
+
+stopping_succeeds_while_threads_are_busy(_Config) ->
+    {ok, _} = py_context_router:start_pool(stopped, 2, ep_ct:context_mode()),
+    ok = py:exec(<<"
+from concurrent.futures import ThreadPoolExecutor
+import sys, time
+sys.ep_executor = ThreadPoolExecutor(2)
+sys.ep_futures = [sys.ep_executor.submit(time.sleep, 0.2) for _ in range(4)]
+">>),
+    Busy = [ep_ct:busy(Context) || Context <- [py:context(1), py_context_router:get_context(stopped)]],
+    ok = application:stop(erlang_python),
+    [{error, context_stopped} = ep_ct:result(Caller) || Caller <- Busy],
+    ok = application:start(erlang_python),
+    {ok, 4.0} = py:call(math, sqrt, [16]).
+
+a_restart_forgets_functions_and_pools(_Config) ->
+    ok = py:register_function(ep_forgotten, fun(_) -> 1 end),
+    {ok, _} = py_context_router:start_pool(forgotten, 1, ep_ct:context_mode()),
+    ok = py:register_pool(forgotten, json),
+    ok = py:exec(<<"forgotten = 1">>),
+    Old = py_context_router:contexts(),
+    ep_ct:restart(),
+    {ok, false} = py:eval(<<"hasattr(erlang, 'ep_forgotten')">>),
+    false = py_context_router:pool_started(forgotten),
+    [] = py_context_router:list_pool_registrations(),
+    default = py_context_router:lookup_pool(json, dumps),
+    {error, {'NameError', _}} = py:eval(<<"forgotten">>),
+    [] = [Pid || Pid <- Old, is_process_alive(Pid)],
+    [] = [Pid || Pid <- py_context_router:contexts(), lists:member(Pid, Old)].
+
+python_survives_a_restart(_Config) ->
+    case ep_ct:mode() of
+        owngil ->
+            %% Each context has an interpreter of its own there, which ends with it.
+            {skip, "no interpreter outlives its context"};
+        _ ->
+            ok = py:exec(<<"import sys; sys.ep_survivor = 'here'">>),
+            ep_ct:restart(),
+            {ok, <<"here">>} = py:eval(<<"__import__('sys').ep_survivor">>)
+    end.
+
+the_native_core_answers_before_the_application_starts(_Config) ->
+    ep_ct:with_peer(not_started, fun(Call) ->
+        Supported = Call(py_nif, owngil_supported, []),
+        true = is_boolean(Supported),
+        Supported = Call(py_nif, subinterp_supported, []),
+        false = lists:keymember(erlang_python, 1, Call(application, which_applications, []))
+    end).
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% Usage
+
+functions_are_called(_Config) ->
+    {ok, 4.0} = py:call(math, sqrt, [16]),
+    {ok, <<"{\"foo\": \"bar\"}">>} = py:call(json, dumps, [#{foo => bar}]),
+    {ok, <<"a/b">>} = py:call('os.path', join, [<<"a">>, <<"b">>]).
+
+keyword_arguments_are_passed(_Config) ->
+    {ok, <<"{\n  \"name\": \"Alice\"\n}">>} = py:call(json, dumps, [#{name => <<"Alice">>}], #{indent => 2}).
+
+expressions_are_evaluated(_Config) ->
+    {ok, 42} = py:eval(<<"21 * 2">>),
+    {ok, 45} = py:eval(<<"sum(range(10))">>),
+    {ok, 100} = py:eval(<<"x * y">>, #{x => 10, y => 10}),
+    {ok, 25} = py:eval(<<"x * y">>, #{<<"x">> => 5, <<"y">> => 5}),
+    {ok, [2, 4, 6]} = py:eval(<<"list(map(lambda x, m=multiplier: x * m, items))">>,
+                              #{items => [1, 2, 3], multiplier => 2}).
+
+statements_are_executed(_Config) ->
+    ok = py:exec(<<"
+import random
+
+def roll_dice(sides=6):
+    return random.randint(1, sides)
+">>),
+    {ok, Rolled} = py:call('__main__', roll_dice, []),
+    true = Rolled >= 1 andalso Rolled =< 6,
+    {ok, 1} = py:call('__main__', roll_dice, [1]),
+    {ok, 1} = py:call('__main__', roll_dice, [], #{sides => 1}).
+
+exec_returns_ok_and_not_a_value(_Config) ->
+    ok = py:exec(<<"1 + 1">>),
+    ok = py:exec(<<"">>).
+
+strings_are_code_as_well_as_binaries(_Config) ->
+    {ok, 3} = py:eval("1 + 2"),
+    {ok, 3} = py:eval("x", #{x => 3}),
+    ok = py:exec("from_string = 1"),
+    {ok, 1} = py:eval("from_string").
+
+a_spawned_call_is_awaited(_Config) ->
+    Ref = py:spawn_call(math, factorial, [20]),
+    true = is_reference(Ref),
+    {ok, 2432902008176640000} = py:await(Ref),
+    Failing = py:spawn_call(math, sqrt, [-1]),
+    {error, {'ValueError', "math domain error" ++ _}} = py:await(Failing, 5000).
+
+spawned_calls_are_awaited_in_any_order(_Config) ->
+    Refs = [{N, py:spawn_call(math, factorial, [N])} || N <- lists:seq(0, 15)],
+    [true = {ok, factorial(N)} =:= py:await(Ref) || {N, Ref} <- lists:reverse(Refs)].
+
+factorial(0) -> 1;
+factorial(N) -> N * factorial(N - 1).
+
+a_cast_returns_before_its_effect(_Config) ->
+    ok = py:cast(erlang, send, [self(), {done, <<"task1">>}]),
+    {<<"done">>, <<"task1">>} = ep_ct:message(),
+    ok = py:cast(math, no_such_function, []),
+    ok = py:cast(no_such_module, log_event, [1]).
+
+values_convert_both_ways(_Config) ->
+    [{ok, Expected} = py:eval(Code) || {Code, Expected} <- [
+        {<<"42">>, 42}, {<<"3.14">>, 3.14}, {<<"'hello'">>, <<"hello">>}, {<<"[1,2,3]">>, [1, 2, 3]},
+        {<<"(1,2,3)">>, {1, 2, 3}}, {<<"{'a': 1}">>, #{<<"a">> => 1}}, {<<"True">>, true}, {<<"False">>, false},
+        {<<"None">>, none}
+    ]].
+
+state_persists_in_an_explicit_context(_Config) ->
+    Context = py:context(1),
+    ok = py:exec(Context, <<"counter = 0">>),
+    [begin
+        ok = py:exec(Context, <<"counter += 1">>),
+        {ok, N} = py:eval(Context, <<"counter">>)
+    end || N <- [1, 2]].
+
+a_bound_context_is_used_for_everything(_Config) ->
+    Context = py_context_router:get_context(),
+    ok = py_context_router:bind_context(Context),
+    try
+        ok = py:exec(<<"x = 10">>),
+        {ok, 20} = py:eval(<<"x * 2">>)
+    after
+        ok = py_context_router:unbind_context()
+    end.
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% Failures
+
+exceptions_are_error_tuples(_Config) ->
+    [begin
+        {Code, {error, {Name, Message}}} = {Code, Run(Code)},
+        true = io_lib:latin1_char_list(Message) orelse io_lib:char_list(Message)
+    end || {Run, Code, Name} <- [
+        {fun py:eval/1, <<"undefined_name">>, 'NameError'},
+        {fun py:eval/1, <<"1/0">>, 'ZeroDivisionError'},
+        {fun py:eval/1, <<"int('x')">>, 'ValueError'},
+        {fun py:eval/1, <<"1 + 'x'">>, 'TypeError'},
+        {fun py:eval/1, <<"{}['x']">>, 'KeyError'},
+        {fun py:eval/1, <<"[][0]">>, 'IndexError'},
+        {fun py:eval/1, <<"None.x">>, 'AttributeError'},
+        {fun py:eval/1, <<"open('/no/such/file')">>, 'FileNotFoundError'},
+        {fun py:eval/1, <<"1 +">>, 'SyntaxError'},
+        {fun py:eval/1, <<"x = 1">>, 'SyntaxError'},
+        {fun py:eval/1, <<"">>, 'SyntaxError'},
+        {fun py:exec/1, <<"def broken(:">>, 'SyntaxError'},
+        {fun py:exec/1, <<"if True:\nx = 1">>, 'IndentationError'},
+        {fun py:exec/1, <<"import no_such_module">>, 'ModuleNotFoundError'},
+        {fun py:exec/1, <<"from math import no_such_name">>, 'ImportError'},
+        {fun py:exec/1, <<"assert False">>, 'AssertionError'},
+        {fun py:exec/1, <<"raise KeyboardInterrupt">>, 'KeyboardInterrupt'},
+        {fun py:exec/1, <<"raise SystemExit(3)">>, 'SystemExit'},
+        {fun py:exec/1, <<"def f(): f()\nf()">>, 'RecursionError'}
+    ]],
+    {error, {'ModuleNotFoundError', _}} = py:call(no_such_module, f, []),
+    {error, {'AttributeError', _}} = py:call(math, no_such_function, []),
+    {error, {'TypeError', _}} = py:call(math, sqrt, []),
+    {error, {'TypeError', _}} = py:call(math, pi, []).
+
+documented_messages_are_exact(_Config) ->
+    {error, {'NameError', "name 'x' is not defined"}} = py:eval(<<"x">>),
+    {error, {'ZeroDivisionError', "division by zero"}} = py:eval(<<"1/0">>).
+
+an_exception_of_the_user_has_its_name(_Config) ->
+    ok = py:exec(<<"class OutOfCheese(Exception): pass">>),
+    {error, {'OutOfCheese', "redo from start"}} = py:exec(<<"raise OutOfCheese('redo from start')">>),
+    {error, {'OutOfCheese', ""}} = py:exec(<<"raise OutOfCheese">>).
+
+a_timeout_ends_an_endless_loop(_Config) ->
+    ok = py:exec(<<"
+def forever():
+    while True:
+        pass
+">>),
+    {error, timeout} = py:call('__main__', forever, [], #{}, 50),
+    {error, timeout} = py:eval(<<"forever()">>, #{}, 50),
+    {error, timeout} = py:await(py:spawn_call('__main__', forever, []), 50),
+    {ok, 2} = py:eval(<<"1 + 1">>).
+
+a_timeout_ends_a_loop_that_swallows_exceptions(_Config) ->
+    ok = py:exec(<<"
+def stubborn():
+    while True:
+        try:
+            while True:
+                pass
+        except Exception:
+            pass
+">>),
+    {error, timeout} = py:call('__main__', stubborn, [], #{}, 50),
+    {ok, 2} = py:eval(<<"1 + 1">>).
+
+%% The later request waits for the C call; what follows the C call in the earlier one has not run.
+code_stuck_in_c_ends_when_the_c_call_returns(_Config) ->
+    ok = py:exec(<<"
+import time
+after_sleep = []
+
+def sleeper():
+    time.sleep(0.3)
+    after_sleep.append(1)
+">>),
+    {error, timeout} = py:call('__main__', sleeper, [], #{}, 20),
+    {ok, []} = py:eval(<<"after_sleep">>).
+
+%% In a VM of its own: the sum is one C call that keeps the GIL for many seconds, and nobody waits for it here.
+the_documented_timeout_example(_Config) ->
+    ep_ct:with_peer(fun(Call) ->
+        {error, timeout} = Call(py, eval, [<<"sum(range(10**9))">>, #{}, 100])
+    end).
+
+a_timeout_never_hits_a_later_request(_Config) ->
+    ok = py:exec(<<"
+def loop(n):
+    for i in range(n):
+        pass
+    return n
+">>),
+    %% Timeouts that strike at any point of the request, its end included.
+    [begin
+        Result = py:call('__main__', loop, [N * 2000], #{}, 2),
+        true = lists:member(Result, [{ok, N * 2000}, {error, timeout}]),
+        {ok, 1000} = py:call('__main__', loop, [1000])
+    end || N <- lists:seq(1, 100)].
+
+a_timeout_leaves_no_late_reply(_Config) ->
+    [begin
+        {error, timeout} = py:eval(<<"[i for i in iter(int, 1)]">>, #{}, 10),
+        {ok, 1} = py:eval(<<"1">>),
+        ep_ct:mailbox_empty()
+    end || _ <- lists:seq(1, 5)].
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% Features
+
+the_mode_mirrors_the_environment(_Config) ->
+    true = py:execution_mode() =:= ep_ct:context_mode().
+
+the_semaphore_is_visible(_Config) ->
+    true = py_semaphore:max_concurrent() >= 1,
+    0 = py_semaphore:current().
+
+modules_route_to_their_pool(_Config) ->
+    {ok, Contexts} = py_context_router:start_pool(io, 2, ep_ct:context_mode()),
+    Threads = [begin {ok, Id} = py_context:call(C, threading, get_native_id, []), Id end || C <- Contexts],
+    try
+        ok = py:register_pool(io, {threading, get_native_id}),
+        {ok, Thread} = py:call(threading, get_native_id, []),
+        true = lists:member(Thread, Threads),
+        {ok, 4.0} = py:call(math, sqrt, [16])
+    after
+        ok = py:unregister_pool({threading, get_native_id}),
+        ok = py_context_router:stop_pool(io)
+    end.
+
+registered_functions_are_called_in_three_ways(_Config) ->
+    ep_ct:with_function(ep_add, fun([X, Y]) -> X + Y end, fun() ->
+        ok = py:exec(<<"
+from erlang import ep_add
+result = ep_add(10, 20)
+">>),
+        {ok, 30} = py:eval(<<"result">>),
+        {ok, 30} = py:eval(<<"erlang.ep_add(10, 20)">>),
+        {ok, 30} = py:eval(<<"erlang.call('ep_add', 10, 20)">>),
+        {ok, 30} = py:eval(<<"__import__('erlang').call('ep_add', 10, 20)">>)
+    end).
+
+a_registered_function_gets_one_list(_Config) ->
+    ok = py:register_function(ep_sum, lists, sum),
+    {ok, 6} = py:eval(<<"erlang.call('ep_sum', 1, 2, 3)">>),
+    {ok, 0} = py:eval(<<"erlang.call('ep_sum')">>),
+    ok = py:unregister_function(ep_sum),
+    ep_ct:with_function(<<"ep_args">>, fun(Args) -> {length(Args), Args} end, fun() ->
+        {ok, {2, [<<"a">>, [1]]}} = py:eval(<<"erlang.ep_args('a', [1])">>)
+    end).
+
+hasattr_follows_registration(_Config) ->
+    Has = fun() -> py:eval(<<"hasattr(erlang, 'ep_seen')">>) end,
+    {ok, false} = Has(),
+    {error, {'ImportError', _}} = py:exec(<<"from erlang import ep_seen">>),
+    {error, _} = py:eval(<<"erlang.call('ep_seen')">>),
+    ok = py:register_function(ep_seen, fun(_) -> 1 end),
+    {ok, true} = Has(),
+    ok = py:register_function(ep_seen, fun(_) -> 2 end),
+    {ok, 2} = py:eval(<<"erlang.ep_seen()">>),
+    ok = py:unregister_function(ep_seen),
+    {ok, false} = Has(),
+    {error, _} = py:eval(<<"erlang.call('ep_seen')">>),
+    ok = py:unregister_function(ep_seen).
+
+callbacks_call_python_again(_Config) ->
+    ok = py:exec(<<"
+def double(x):
+    return x * 2
+
+def process(x):
+    from erlang import call
+    doubled = call('ep_double_via_python', x)
+    return doubled + 1
+">>),
+    Double = fun([X]) -> {ok, Result} = py:call('__main__', double, [X]), Result end,
+    ep_ct:with_function(ep_double_via_python, Double, fun() ->
+        {ok, 21} = py:call('__main__', process, [10])
+    end).
+
+a_parallel_map_runs_in_erlang(_Config) ->
+    Map = fun([Name, Items]) ->
+        Parent = self(),
+        Pids = [spawn_link(fun() -> Parent ! {self(), py:call(math, Name, [Item])} end) || Item <- Items],
+        [receive {Pid, {ok, Result}} -> Result end || Pid <- Pids]
+    end,
+    ep_ct:with_function(ep_parallel_map, Map, fun() ->
+        {ok, [1, 2, 6, 24, 120]} =
+            py:eval(<<"erlang.call('ep_parallel_map', 'factorial', items)">>, #{items => lists:seq(1, 5)})
+    end).
+
+calls_run_in_parallel(_Config) ->
+    {ok, [{ok, 4.0}, {ok, 5.0}, {ok, 6.0}]} =
+        py:parallel([{math, sqrt, [16]}, {math, sqrt, [25]}, {math, sqrt, [36]}]),
+    {ok, []} = py:parallel([]),
+    {ok, [{ok, 2.0}, {error, {'ValueError', _}}]} = py:parallel([{math, sqrt, [4]}, {math, sqrt, [-1]}]).

@@ -1,0 +1,468 @@
+%%% @doc How values convert, in tables: Erlang to Python, Python to Erlang, both ways, and what is refused.
+-module(type_conversion_SUITE).
+
+-export([suite/0, all/0, init_per_suite/1, end_per_suite/1, end_per_testcase/2]).
+-export([
+    terms_reach_python_as_their_counterparts/1, big_integers_reach_python_exactly/1,
+    a_binary_that_is_no_text_arrives_as_bytes/1, a_memoryview_shares_the_binary/1,
+    values_reach_erlang_as_their_counterparts/1, big_integers_come_back_as_decimal_strings/1,
+    big_integers_come_back_exactly_when_configured/1, objects_without_a_form_come_back_as_text/1,
+    documented_workarounds_give_their_results/1, sets_come_back_as_lists/1,
+    terms_survive_a_round_trip/1, random_terms_survive_a_round_trip/1, opaque_terms_survive_a_round_trip/1,
+    large_binaries_survive_a_round_trip/1, atoms_become_strings_for_good/1
+]).
+-export([
+    map_keys_become_dict_keys/1, a_key_python_cannot_hash_is_refused/1, keyword_arguments_come_from_maps/1,
+    bad_keyword_arguments_are_refused/1, locals_take_atom_and_binary_keys/1, an_improper_list_is_refused/1,
+    nesting_is_bounded_both_ways/1, a_cyclic_value_is_refused/1, a_nul_byte_is_data_but_not_code/1,
+    conversion_of_results_makes_no_atoms/1
+]).
+-export([
+    pids_are_opaque_and_return/1, pids_compare_and_hash/1, python_sends_to_a_pid/1, python_sends_to_a_name/1,
+    sending_to_a_dead_process_raises/1, sending_refuses_what_is_no_destination/1, references_return/1,
+    whereis_finds_registered_processes/1, atoms_are_made_by_name_only/1, the_atoms_python_makes_are_bounded/1,
+    invented_exceptions_do_not_fill_the_atom_table/1, nothing_is_left_behind/1
+]).
+-export([raise_invented/1]).
+
+suite() -> [{timetrap, {seconds, 120}}].
+
+all() ->
+    [
+        terms_reach_python_as_their_counterparts, big_integers_reach_python_exactly,
+        a_binary_that_is_no_text_arrives_as_bytes, a_memoryview_shares_the_binary,
+        values_reach_erlang_as_their_counterparts, big_integers_come_back_as_decimal_strings,
+        big_integers_come_back_exactly_when_configured, objects_without_a_form_come_back_as_text,
+        documented_workarounds_give_their_results, sets_come_back_as_lists,
+        terms_survive_a_round_trip, random_terms_survive_a_round_trip, opaque_terms_survive_a_round_trip,
+        large_binaries_survive_a_round_trip, atoms_become_strings_for_good,
+        map_keys_become_dict_keys, a_key_python_cannot_hash_is_refused, keyword_arguments_come_from_maps,
+        bad_keyword_arguments_are_refused, locals_take_atom_and_binary_keys, an_improper_list_is_refused,
+        nesting_is_bounded_both_ways, a_cyclic_value_is_refused, a_nul_byte_is_data_but_not_code,
+        conversion_of_results_makes_no_atoms,
+        pids_are_opaque_and_return, pids_compare_and_hash, python_sends_to_a_pid, python_sends_to_a_name,
+        sending_to_a_dead_process_raises, sending_refuses_what_is_no_destination, references_return,
+        whereis_finds_registered_processes, atoms_are_made_by_name_only, the_atoms_python_makes_are_bounded,
+        invented_exceptions_do_not_fill_the_atom_table, nothing_is_left_behind
+    ].
+
+init_per_suite(Config) -> ep_ct:init_suite(Config).
+end_per_suite(Config) -> ep_ct:end_suite(Config).
+end_per_testcase(_Case, _Config) -> ep_ct:end_case().
+
+nothing_is_left_behind(Config) -> ep_ct:audit(Config).
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% Erlang to Python
+
+terms_reach_python_as_their_counterparts(_Config) ->
+    [{Term, {ok, {Type, Text}}} = {Term, seen(Term)} || {Term, Type, Text} <- [
+        {0, <<"int">>, <<"0">>}, {42, <<"int">>, <<"42">>}, {-1, <<"int">>, <<"-1">>},
+        {3.14159, <<"float">>, <<"3.14159">>}, {0.0, <<"float">>, <<"0.0">>}, {1.0e308, <<"float">>, <<"1e+308">>},
+        {<<"hello">>, <<"str">>, <<"'hello'">>}, {<<>>, <<"str">>, <<"''">>},
+        {<<"é€𝄞"/utf8>>, <<"str">>, <<"'\\xe9\\u20ac\\U0001d11e'">>},
+        {{bytes, <<"hello">>}, <<"bytes">>, <<"b'hello'">>}, {{bytes, <<>>}, <<"bytes">>, <<"b''">>},
+        {{bytes, <<255, 0>>}, <<"bytes">>, <<"b'\\xff\\x00'">>},
+        {[{bytes, <<"a">>}], <<"list">>, <<"[b'a']">>},
+        {foo, <<"str">>, <<"'foo'">>}, {'not an identifier', <<"str">>, <<"'not an identifier'">>},
+        {'é', <<"str">>, <<"'\\xe9'">>}, {'', <<"str">>, <<"''">>},
+        {true, <<"bool">>, <<"True">>}, {false, <<"bool">>, <<"False">>},
+        {none, <<"NoneType">>, <<"None">>}, {nil, <<"NoneType">>, <<"None">>}, {undefined, <<"NoneType">>, <<"None">>},
+        {[], <<"list">>, <<"[]">>}, {[1, 2, 3], <<"list">>, <<"[1, 2, 3]">>}, {"ab", <<"list">>, <<"[97, 98]">>},
+        {[1, 2.0, three, <<"4">>], <<"list">>, <<"[1, 2.0, 'three', '4']">>},
+        {[1.0, 2.0], <<"list">>, <<"[1.0, 2.0]">>}, {[1, 2.0], <<"list">>, <<"[1, 2.0]">>},
+        {{}, <<"tuple">>, <<"()">>}, {{1}, <<"tuple">>, <<"(1,)">>}, {{1, 2, 3}, <<"tuple">>, <<"(1, 2, 3)">>},
+        {#{}, <<"dict">>, <<"{}">>}, {#{a => 1}, <<"dict">>, <<"{'a': 1}">>},
+        {#{<<"a">> => [#{b => {c, none}}]}, <<"dict">>, <<"{'a': [{'b': ('c', None)}]}">>},
+        {[true, false, none, nil, undefined], <<"list">>, <<"[True, False, None, None, None]">>}
+    ]].
+
+big_integers_reach_python_exactly(_Config) ->
+    Edges = [Sign * ((1 bsl Bits) + Delta) || Bits <- [30, 31, 32, 59, 60, 62, 63, 64, 127, 128, 4000],
+        Delta <- [-1, 0, 1], Sign <- [1, -1]],
+    [begin
+        Expected = {<<"int">>, integer_to_binary(N)},
+        {N, {ok, Expected}} = {N, seen(N)}
+    end || N <- [123456789012345678901234567890 | Edges]],
+    {ok, true} = py:eval(<<"v == [1, 2**70, -2**70]">>, #{v => [1, 1 bsl 70, -(1 bsl 70)]}).
+
+a_binary_that_is_no_text_arrives_as_bytes(_Config) ->
+    [begin
+        Size = byte_size(Binary),
+        {Binary, {ok, {<<"bytes">>, Size}}} =
+            {Binary, py:eval(<<"(type(v).__name__, len(v))">>, #{v => Binary})}
+    end || Binary <- [<<255>>, <<255, 254>>, <<"caf", 16#E9>>, <<16#C3>>, <<16#ED, 16#A0, 16#80>>, <<16#C0, 16#80>>,
+        <<16#F4, 16#90, 16#80, 16#80>>, <<0, 255>>, binary:copy(<<200>>, 100000)]].
+
+a_memoryview_shares_the_binary(_Config) ->
+    Binary = binary:copy(<<"abc">>, 50000),
+    {ok, {<<"memoryview">>, true, 150000, <<"abc">>}} =
+        py:eval(<<"(type(v).__name__, v.readonly, len(v), bytes(v[:3]))">>, #{v => {memoryview, Binary}}),
+    {error, {'TypeError', _}} = py:eval(<<"v.__setitem__(0, 1)">>, #{v => {memoryview, Binary}}),
+    {ok, Binary} = py:eval(<<"v">>, #{v => {memoryview, Binary}}).
+
+seen(Term) ->
+    py:eval(<<"(type(v).__name__, ascii(v))">>, #{v => Term}).
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% Python to Erlang
+
+values_reach_erlang_as_their_counterparts(_Config) ->
+    [{Code, {ok, Expected}} = {Code, py:eval(Code)} || {Code, Expected} <- [
+        {<<"42">>, 42}, {<<"-1">>, -1}, {<<"2**31">>, 1 bsl 31}, {<<"2**60">>, 1 bsl 60},
+        {<<"2**63 - 1">>, (1 bsl 63) - 1}, {<<"-2**63">>, -(1 bsl 63)},
+        {<<"3.14">>, 3.14}, {<<"1e308">>, 1.0e308}, {<<"2.0">>, 2.0},
+        {<<"float('nan')">>, nan}, {<<"float('inf')">>, infinity}, {<<"float('-inf')">>, neg_infinity},
+        {<<"[float('inf'), 1.0]">>, [infinity, 1.0]},
+        {<<"'hello'">>, <<"hello">>}, {<<"''">>, <<>>}, {<<"'\\u20ac'">>, <<"€"/utf8>>},
+        {<<"b'hello'">>, <<"hello">>}, {<<"b'Hello'">>, <<72, 101, 108, 108, 111>>},
+        {<<"b'\\xff\\xfe'">>, <<255, 254>>}, {<<"b''">>, <<>>}, {<<"memoryview(b'abc')">>, <<"abc">>},
+        {<<"True">>, true}, {<<"False">>, false}, {<<"None">>, none},
+        {<<"[1, 2, 3]">>, [1, 2, 3]}, {<<"[]">>, []}, {<<"[1.0, 2.0]">>, [1.0, 2.0]}, {<<"[1, True]">>, [1, true]},
+        {<<"(1, 2, 3)">>, {1, 2, 3}}, {<<"()">>, {}},
+        {<<"{'a': 1, 'b': 2}">>, #{<<"a">> => 1, <<"b">> => 2}}, {<<"{}">>, #{}},
+        {<<"{1: 'x', (1, 2): [], None: True, 1.5: b'y'}">>,
+            #{1 => <<"x">>, {1, 2} => [], none => true, 1.5 => <<"y">>}},
+        {<<"{'user': {'name': 'Alice', 'age': 30}}">>, #{<<"user">> => #{<<"name">> => <<"Alice">>, <<"age">> => 30}}},
+        {<<"[(1, 'a'), (2, 'b')]">>, [{1, <<"a">>}, {2, <<"b">>}]},
+        {<<"{'items': [1, 2, 3], 'meta': ('ok', 200)}">>,
+            #{<<"items">> => [1, 2, 3], <<"meta">> => {<<"ok">>, 200}}}
+    ]].
+
+big_integers_come_back_as_decimal_strings(_Config) ->
+    {ok, "123456789012345678901234567890"} = py:eval(<<"123456789012345678901234567890">>),
+    [begin
+        Expected = integer_to_list(N),
+        {ok, Expected} = py:eval(<<"v">>, #{v => N}),
+        {ok, [Expected, 1]} = py:eval(<<"[v, 1]">>, #{v => N})
+    end || N <- [1 bsl 64, -(1 bsl 64), (1 bsl 64) + 1, 1 bsl 200, -(1 bsl 200)]].
+
+%% In a VM of its own: the setting is read when Python starts.
+big_integers_come_back_exactly_when_configured(_Config) ->
+    ep_ct:with_peer([{big_integers, integer}], fun(Call) ->
+        [{ok, N} = Call(py, eval, [<<"v">>, #{v => N}])
+            || Bits <- [63, 64, 65, 127, 128, 200, 4000], Delta <- [-1, 0, 1], Sign <- [1, -1],
+            N <- [Sign * ((1 bsl Bits) + Delta)]],
+        {ok, [123456789012345678901234567890]} = Call(py, eval, [<<"[123456789012345678901234567890]">>])
+    end).
+
+objects_without_a_form_come_back_as_text(_Config) ->
+    ok = py:exec(<<"
+import uuid, fractions, datetime, decimal, itertools, collections
+
+class Custom:
+    def __str__(self):
+        return 'custom \\u20ac'
+">>),
+    [{Code, {ok, Expected}} = {Code, py:eval(Code)} || {Code, Expected} <- [
+        {<<"uuid.UUID(int=0)">>, <<"00000000-0000-0000-0000-000000000000">>},
+        {<<"fractions.Fraction(1, 3)">>, <<"1/3">>},
+        {<<"datetime.datetime(2024, 1, 15, 10, 30)">>, <<"2024-01-15 10:30:00">>},
+        {<<"datetime.date(2024, 1, 15)">>, <<"2024-01-15">>},
+        {<<"decimal.Decimal('3.14159265358979323846')">>, <<"3.14159265358979323846">>},
+        {<<"itertools.count(5)">>, <<"count(5)">>},
+        {<<"complex(1, 2)">>, <<"(1+2j)">>},
+        {<<"int">>, <<"<class 'int'>">>},
+        {<<"Custom()">>, <<"custom €"/utf8>>},
+        {<<"[Custom(), 1]">>, [<<"custom €"/utf8>>, 1]},
+        {<<"{'k': Custom()}">>, #{<<"k">> => <<"custom €"/utf8>>}},
+        {<<"collections.OrderedDict(a=1)">>, #{<<"a">> => 1}},
+        {<<"collections.Counter('aab')">>, #{<<"a">> => 2, <<"b">> => 1}},
+        {<<"collections.defaultdict(int, x=1)">>, #{<<"x">> => 1}}
+    ]],
+    {ok, <<"<generator object", _/binary>>} = py:eval(<<"(x for x in range(3))">>),
+    {ok, <<"<module 'math'", _/binary>>} = py:eval(<<"__import__('math')">>).
+
+documented_workarounds_give_their_results(_Config) ->
+    [{Code, {ok, Expected}} = {Code, py:eval(Code)} || {Code, Expected} <- [
+        {<<"sorted(list({3, 1, 2}))">>, [1, 2, 3]},
+        {<<"from datetime import datetime; datetime(2024,1,15,10,30).isoformat()">>, <<"2024-01-15T10:30:00">>},
+        {<<"from decimal import Decimal; str(Decimal('3.14159265358979323846'))">>, <<"3.14159265358979323846">>}
+    ]].
+
+sets_come_back_as_lists(_Config) ->
+    [begin
+        {ok, Items} = py:eval(Code),
+        {Code, Expected} = {Code, lists:sort(Items)}
+    end || {Code, Expected} <- [
+        {<<"{3, 1, 2}">>, [1, 2, 3]}, {<<"set()">>, []}, {<<"frozenset(['a', 'b'])">>, [<<"a">>, <<"b">>]}
+    ]].
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% Both ways
+
+terms_survive_a_round_trip(_Config) ->
+    Terms = [
+        0, 1, -1, 255, 256, -5, -6, (1 bsl 63) - 1, -(1 bsl 63), 1.5, -0.0, 5.0e-324, 1.7976931348623157e308,
+        true, false, none, <<>>, <<"text">>, <<"日本語"/utf8>>, <<0>>, <<"a", 0, "b">>, <<255, 0, 254>>,
+        [], [[]], [1, 2, 3], lists:seq(1, 1000), [N / 4 || N <- lists:seq(1, 1000)], {}, {{}}, {1, <<"two">>, [3.0]},
+        #{}, #{<<"k">> => #{<<"k">> => []}}, maps:from_list([{integer_to_binary(N), N} || N <- lists:seq(1, 2000)]),
+        [#{<<"id">> => N, <<"tags">> => [<<"a">>, <<"b">>], <<"at">> => {N, N / 2}} || N <- lists:seq(1, 200)],
+        lists:foldl(fun(_, Inner) -> [Inner] end, [], lists:seq(1, 100)),
+        self(), [self()], #{self() => 1}
+    ],
+    [{Term, {ok, Term}} = {Term, round_trip(Term)} || Term <- Terms],
+    {ok, Terms} = round_trip(Terms).
+
+random_terms_survive_a_round_trip(_Config) ->
+    lists:foldl(fun(_, Random) ->
+        {Term, Next} = term(4, Random),
+        {Term, {ok, Term}} = {Term, round_trip(Term)},
+        Next
+    end, rand:seed_s(exsss, {2, 7, 1828}), lists:seq(1, 500)),
+    ok.
+
+%% What has no counterpart in Python passes through as it was.
+opaque_terms_survive_a_round_trip(_Config) ->
+    Port = hd(erlang:ports()),
+    [{Term, {ok, Term}} = {Term, round_trip(Term)} || Term <- [
+        make_ref(), [make_ref()], fun lists:sum/1, Port, <<1:3>>, {make_ref(), [fun erlang:node/0]}
+    ]].
+
+large_binaries_survive_a_round_trip(_Config) ->
+    [begin
+        {ok, Size} = py:call(builtins, len, [Binary]),
+        {ok, Back} = round_trip(Binary),
+        true = Back =:= Binary
+    end || {Binary, Size} <- [{binary:copy(<<"x">>, 5000000), 5000000}, {binary:copy(<<255>>, 5000000), 5000000},
+        {binary:copy(<<"é"/utf8>>, 100000), 100000}]].
+
+atoms_become_strings_for_good(_Config) ->
+    [{Term, {ok, Expected}} = {Term, round_trip(Term)} || {Term, Expected} <- [
+        {foo, <<"foo">>}, {nil, none}, {undefined, none}, {#{a => b}, #{<<"a">> => <<"b">>}},
+        {{ok, [error]}, {<<"ok">>, [<<"error">>]}}, {{bytes, <<"b">>}, <<"b">>}
+    ]].
+
+round_trip(Term) ->
+    py:eval(<<"v">>, #{v => Term}).
+
+%% Only terms that come back as they were: no atom but the four, no integer beyond 64 bits, text keys.
+term(0, Random) ->
+    leaf(Random);
+term(Depth, Random) ->
+    case rand:uniform_s(6, Random) of
+        {1, Next} -> items(Depth - 1, Next);
+        {2, Next} -> {Items, Last} = items(Depth - 1, Next), {list_to_tuple(Items), Last};
+        {3, Next} ->
+            {Items, Last} = items(Depth - 1, Next),
+            {maps:from_list([{term_to_binary(N), Item} || {N, Item} <- lists:enumerate(Items)]), Last};
+        {_, Next} -> leaf(Next)
+    end.
+
+items(Depth, Random) ->
+    {Size, Next} = rand:uniform_s(6, Random),
+    lists:mapfoldl(fun(_, R) -> term(Depth, R) end, Next, lists:seq(2, Size)).
+
+leaf(Random) ->
+    {Kind, Next} = rand:uniform_s(7, Random),
+    {Bits, Next1} = rand:uniform_s(64, Next),
+    {Number, Next2} = rand:uniform_s(1 bsl Bits, Next1),
+    {leaf(Kind, Number, Bits), Next2}.
+
+leaf(1, Number, _) -> Number - (1 bsl 63) - 1;
+leaf(2, Number, Bits) -> Number rem (1 bsl min(Bits, 63));
+leaf(3, Number, Bits) -> Number / (1 bsl (64 - Bits));
+leaf(4, Number, _) -> integer_to_binary(Number);
+leaf(5, Number, _) -> <<Number:64>>;
+leaf(6, Number, _) -> unicode:characters_to_binary([Number rem 16#D800, Number rem 16#1000]);
+leaf(7, Number, _) -> lists:nth(1 + Number rem 3, [true, false, none]).
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% Keys, keywords, locals
+
+map_keys_become_dict_keys(_Config) ->
+    {ok, <<"{\"foo\": 1}">>} = py:call(json, dumps, [#{foo => 1}]),
+    {ok, <<"{\"foo\": 1}">>} = py:call(json, dumps, [#{<<"foo">> => 1}]),
+    {ok, <<"{\"bar\": 2, \"foo\": 1}">>} = py:call(json, dumps, [#{foo => 1, bar => 2}], #{sort_keys => true}),
+    {ok, #{<<"foo">> := 1}} = py:eval(<<"{'foo': 1}">>),
+    {ok, [1, 2, 3, 4]} = py:eval(<<"[v[1], v[(1, 2)], v[None], v[1.5]]">>,
+                                 #{v => #{1 => 1, {1, 2} => 2, none => 3, 1.5 => 4}}).
+
+a_key_python_cannot_hash_is_refused(_Config) ->
+    [{error, {'TypeError', _}} = round_trip(#{Key => 1}) || Key <- [[1], #{}, {[1]}]],
+    {ok, 2} = py:eval(<<"1 + 1">>).
+
+keyword_arguments_come_from_maps(_Config) ->
+    Data = #{b => 1, a => 2},
+    Expected = <<"{\n  \"a\": 2,\n  \"b\": 1\n}">>,
+    {ok, Expected} = py:call(json, dumps, [Data], #{indent => 2, sort_keys => true}),
+    {ok, Expected} = py:call(json, dumps, [Data], #{<<"indent">> => 2, <<"sort_keys">> => true}),
+    {ok, #{<<"é"/utf8>> := 1}} = py:call(builtins, dict, [], #{<<"é"/utf8>> => 1}).
+
+bad_keyword_arguments_are_refused(_Config) ->
+    [{Kwargs, {error, {'TypeError', _}}} = {Kwargs, py:call(json, dumps, [1], Kwargs)} || Kwargs <- [
+        #{no_such_keyword => 1}, #{1 => 2}, #{{a} => 1}, #{<<255>> => 1}
+    ]],
+    {ok, <<"1">>} = py:call(json, dumps, [1], #{}).
+
+locals_take_atom_and_binary_keys(_Config) ->
+    {ok, [1, 2]} = py:eval(<<"[atom_key, binary_key]">>, #{atom_key => 1, <<"binary_key">> => 2}).
+
+an_improper_list_is_refused(_Config) ->
+    [{error, {_, _}} = round_trip(Term) || Term <- [[1 | 2], [a, b | c], {[1 | 2]}, #{a => [<<"x">> | <<"y">>]}]],
+    {error, {_, _}} = py:call(builtins, len, [[1 | 2]]),
+    {ok, 2} = py:eval(<<"1 + 1">>).
+
+nesting_is_bounded_both_ways(_Config) ->
+    Depth = 1000000,
+    Nested = fun(Wrap) -> lists:foldl(fun(_, Inner) -> Wrap(Inner) end, [], lists:seq(1, Depth)) end,
+    [begin
+        {error, {_, _}} = round_trip(Nested(Wrap)),
+        {ok, 2} = py:eval(<<"1 + 1">>)
+    end || Wrap <- [fun(I) -> [I] end, fun(I) -> {I} end, fun(I) -> #{a => I} end, fun(I) -> [1, {I}] end]],
+    ok = py:exec(<<"
+def nested(n, wrap):
+    value = []
+    for _ in range(n):
+        value = wrap(value)
+    return value
+">>),
+    [begin
+        {error, {_, _}} = py:eval(iolist_to_binary(["nested(1000000, ", Wrap, ")"])),
+        {ok, 2} = py:eval(<<"1 + 1">>)
+    end || Wrap <- ["lambda v: [v]", "lambda v: (v,)", "lambda v: {'a': v}"]].
+
+a_cyclic_value_is_refused(_Config) ->
+    ok = py:exec(<<"
+loop = []
+loop.append(loop)
+cycle = {}
+cycle['self'] = [cycle]
+">>),
+    [{error, {_, _}} = py:eval(Name) || Name <- [<<"loop">>, <<"cycle">>, <<"(loop, 1)">>]],
+    {ok, 1} = py:eval(<<"len(loop)">>).
+
+a_nul_byte_is_data_but_not_code(_Config) ->
+    {ok, <<"a", 0, "b">>} = round_trip(<<"a", 0, "b">>),
+    {ok, 3} = py:call(builtins, len, [<<"a", 0, "b">>]),
+    [{error, _} = Refused || Refused <- [
+        py:eval(<<"1", 0>>), py:eval(<<0>>), py:exec(<<"x = 1", 0, "\ny = 2">>), py:eval([$1, 0]),
+        py:call(<<"ma", 0, "th">>, sqrt, [16]), py:call(<<"math", 0>>, sqrt, [16]), py:call(math, <<"sqrt", 0>>, [16])
+    ]],
+    {ok, 4.0} = py:call(math, sqrt, [16]).
+
+conversion_of_results_makes_no_atoms(_Config) ->
+    {ok, _} = py:eval(<<"1">>),
+    Before = erlang:system_info(atom_count),
+    {ok, _} = py:eval(<<"{'ep_fresh_key_%d' % i: 'ep_fresh_value_%d' % i for i in range(1000)}">>),
+    true = erlang:system_info(atom_count) - Before < 100.
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% Pids, references, atoms
+
+pids_are_opaque_and_return(_Config) ->
+    Self = self(),
+    {ok, {true, Self}} = py:eval(<<"(isinstance(p, erlang.Pid), p)">>, #{p => Self}),
+    {ok, [Self, Self]} = py:eval(<<"[p, p]">>, #{p => Self}).
+
+pids_compare_and_hash(_Config) ->
+    Locals = #{a => self(), b => self(), c => whereis(init)},
+    [{Code, {ok, true}} = {Code, py:eval(Code, Locals)} || Code <- [
+        <<"a == b">>, <<"a != c">>, <<"not (a == c)">>, <<"hash(a) == hash(b)">>, <<"{a: 'value'}[b] == 'value'">>,
+        <<"b in {a}">>, <<"c not in {a, b}">>, <<"a != 1 and a != None">>, <<"isinstance(repr(a), str)">>
+    ]].
+
+python_sends_to_a_pid(_Config) ->
+    ok = py:exec(<<"
+import erlang
+
+def notify(pid, data):
+    erlang.send(pid, ('notification', data))
+">>),
+    {ok, none} = py:call('__main__', notify, [self(), [1, #{a => 2.0}, self()]]),
+    Self = self(),
+    {<<"notification">>, [1, #{<<"a">> := 2.0}, Self]} = ep_ct:message(),
+    ok = py:exec(<<"
+def count(pid, n):
+    for i in range(1, n + 1):
+        erlang.send(pid, i)
+">>),
+    {ok, none} = py:call('__main__', count, [self(), 100]),
+    true = [ep_ct:message() || _ <- lists:seq(1, 100)] =:= lists:seq(1, 100).
+
+python_sends_to_a_name(_Config) ->
+    true = register(ep_named, self()),
+    {ok, _} = py:eval(<<"erlang.send(('ep_named', n), {'event': 'login'})">>, #{n => node()}),
+    #{<<"event">> := <<"login">>} = ep_ct:message(),
+    true = unregister(ep_named).
+
+sending_to_a_dead_process_raises(_Config) ->
+    Dead = spawn(fun() -> ok end),
+    _ = ep_ct:down(Dead),
+    {error, {'ProcessError', _}} = py:eval(<<"erlang.send(p, 1)">>, #{p => Dead}),
+    ok = py:exec(<<"
+def send_or_say(pid):
+    try:
+        erlang.send(pid, 1)
+    except erlang.ProcessError as e:
+        return 'gone'
+">>),
+    {ok, <<"gone">>} = py:call('__main__', send_or_say, [Dead]).
+
+sending_refuses_what_is_no_destination(_Config) ->
+    [{Code, {error, {_, _}}} = {Code, py:eval(Code)} || Code <- [
+        <<"erlang.send(1, 'x')">>, <<"erlang.send(None, 'x')">>, <<"erlang.send([], 'x')">>, <<"erlang.send()">>
+    ]].
+
+references_return(_Config) ->
+    Ref = make_ref(),
+    {ok, {true, Ref}} = py:eval(<<"(isinstance(r, erlang.Ref), r)">>, #{r => Ref}),
+    {ok, true} = py:eval(<<"a == b and a != c and hash(a) == hash(b)">>, #{a => Ref, b => Ref, c => make_ref()}).
+
+whereis_finds_registered_processes(_Config) ->
+    true = register(ep_found, self()),
+    Self = self(),
+    [{Code, {ok, Self}} = {Code, py:eval(Code)} || Code <- [
+        <<"erlang.whereis('ep_found')">>, <<"erlang.whereis(b'ep_found')">>,
+        <<"erlang.whereis(erlang.atom('ep_found'))">>
+    ]],
+    true = unregister(ep_found),
+    {ok, none} = py:eval(<<"erlang.whereis('ep_found')">>),
+    {ok, none} = py:eval(<<"erlang.whereis('ep_name_that_is_no_atom_yet')">>),
+    [{Code, {error, {'TypeError', _}}} = {Code, py:eval(Code)} || Code <- [
+        <<"erlang.whereis(1)">>, <<"erlang.whereis(None)">>, <<"erlang.whereis(['ep_found'])">>
+    ]].
+
+atoms_are_made_by_name_only(_Config) ->
+    {ok, ep_made_atom} = py:eval(<<"erlang.atom('ep_made_atom')">>),
+    {ok, [ok, {error, #{reason := <<"text">>}}]} =
+        py:eval(<<"[erlang.atom('ok'), (erlang.atom('error'), {erlang.atom('reason'): 'text'})]">>),
+    [{Code, {ok, true}} = {Code, py:eval(Code)} || Code <- [
+        <<"erlang.atom('ep_same') is erlang.atom('ep_same')">>,
+        <<"erlang.atom('ep_same') is not erlang.atom('ep_other')">>,
+        <<"isinstance(erlang.atom('ok'), erlang.Atom)">>
+    ]],
+    [{Code, {error, {_, _}}} = {Code, py:eval(Code)} || Code <- [
+        <<"erlang.atom('x' * 256)">>, <<"erlang.atom(1)">>, <<"erlang.atom()">>
+    ]].
+
+%% In VMs of their own: what the budget of new atoms is spent on is gone for the rest of the VM's life.
+the_atoms_python_makes_are_bounded(_Config) ->
+    ep_ct:with_peer(fun(Call) ->
+        #{atoms_left := Left} = Call(py_nif, counters, []),
+        Before = Call(erlang, system_info, [atom_count]),
+        Make = <<"[erlang.atom('ep_bounded_%d' % i) for i in range(n)]">>,
+        {error, {_, _}} = Call(py, eval, [Make, #{n => Left + 10}, 100000]),
+        true = Call(erlang, system_info, [atom_count]) - Before < Left + 1000,
+        {ok, ep_bounded_0} = Call(py, eval, [<<"erlang.atom('ep_bounded_0')">>]),
+        {ok, ok} = Call(py, eval, [<<"erlang.atom('ok')">>])
+    end).
+
+invented_exceptions_do_not_fill_the_atom_table(_Config) ->
+    ep_ct:with_peer(fun(Call) ->
+        #{atoms_left := Left} = Call(py_nif, counters, []),
+        {error, _} = Call(py, eval, [<<"1/0">>]),
+        Before = Call(erlang, system_info, [atom_count]),
+        ok = Call(?MODULE, raise_invented, [Left + 1000]),
+        true = Call(erlang, system_info, [atom_count]) - Before =< Left + 100,
+        {error, {'ZeroDivisionError', "division by zero"}} = Call(py, eval, [<<"1/0">>])
+    end).
+
+%% Runs on the other VM.
+raise_invented(Count) ->
+    ok = py:exec(<<"
+def raise_invented(n):
+    raise type('EpInvented%d' % n, (Exception,), {})('invented')
+">>),
+    [{error, {_, "invented"}} = py:call('__main__', raise_invented, [N]) || N <- lists:seq(1, Count)],
+    ok.
