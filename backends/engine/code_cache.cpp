@@ -60,9 +60,4 @@ const Code &CodeCache::get(std::string_view source, Kind kind) {
     return entry.code;
 }
 
-void CodeCache::clear() {
-    entries_ = {};
-    uncached_ = {};
-}
-
 } // namespace ep

@@ -23,7 +23,6 @@ public:
 
     // Throws py::Raised when it does not compile.
     const Code &get(std::string_view source, Kind kind);
-    void clear();
 
 private:
     static constexpr size_t places = 256;

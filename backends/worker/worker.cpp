@@ -6,11 +6,12 @@ namespace ep {
 
 namespace {
 
+// Everything of the context's that is Python goes while its thread is attached, the thread state last.
 void give_up(ep_interp *interp) {
-    interp->globals = {};
-    PyThreadState_Clear(interp->thread);
-    PyThreadState_DeleteCurrent();
+    PyThreadState *thread = interp->thread;
     delete interp;
+    PyThreadState_Clear(thread);
+    PyThreadState_DeleteCurrent();
 }
 
 ep_status open(ep_context *context, ep_interp **result, ep_error *error) noexcept {
@@ -39,7 +40,6 @@ ep_status open(ep_context *context, ep_interp **result, ep_error *error) noexcep
 
 void close(ep_interp *interp) noexcept {
     PyEval_RestoreThread(interp->thread);
-    interp->code.clear();
     interp->interpreter->slots.remove_all_of(interp->context);
     PyErr_Clear();
     set_current_interp(nullptr);

@@ -5,7 +5,7 @@
 %%% environment; auto when unset) choose what runs. The cases are the same for all of them.
 -module(ep_ct).
 
--export([mode/0, context_mode/0, init_suite/1, end_suite/1, end_case/0, audit/1]).
+-export([mode/0, context_mode/0, init_suite/1, end_suite/1, end_case/0, audit/1, alive/1]).
 -export([start_application/0, code_paths/0, restart/0, restart_contexts/0, with_environment/2]).
 -export([with_context/1, with_contexts/2, with_function/3, with_peer/1, with_peer/2]).
 -export([in_process/1, wait_until/1, message/0, down/1, mailbox_empty/0]).
@@ -57,11 +57,12 @@ end_case() ->
         {messages, Messages} -> {fail, {messages_left, Messages}}
     end.
 
-%% @doc The last case of every suite: what the suite made is gone. (A case, because Common Test does not count what fails
-%% in end_per_suite.) A context thread frees the environments of dead processes when it runs next, hence the wait.
+%% @doc The last case of every suite: what the suite made is gone. (A case, because Common Test does not count failures
+%% of end_per_suite.) A context thread frees the environments of dead processes when it runs next, hence the wait.
 -spec audit([tuple()]) -> ok.
 audit(Config) ->
-    [py_context_sup:stop_context(Context) || Context <- py_context_sup:which_contexts() -- py_context_router:contexts()],
+    Made = py_context_sup:which_contexts() -- py_context_router:contexts(),
+    [py_context_sup:stop_context(Context) || Context <- Made],
     Before = proplists:get_value(counters_before, Config),
     settle(fun() -> changes(Before, counters()) end),
     0 = py_semaphore:current(),
@@ -78,8 +79,15 @@ changes(Before, After) ->
     maps:filter(fun(Name, {Was, Is}) -> Was =/= Is orelse not is_map_key(Name, Before) end,
                 maps:map(fun(Name, Is) -> {maps:get(Name, Before), Is} end, After)).
 
+%% A handle is alive as long as a process has not collected the garbage it is in.
 counters() ->
+    [garbage_collect(Pid) || Pid <- processes()],
     maps:with(?AUDITED, py_nif:counters()).
+
+%% @doc How many things of a kind are alive, garbage of processes not counted.
+-spec alive(atom()) -> non_neg_integer().
+alive(Kind) ->
+    maps:get(Kind, counters()).
 
 %% ---------------------------------------------------------------------------------------------------------------------
 %% The application

@@ -14,6 +14,7 @@ init(Config) ->
 %% case made has to be gone. (Common Test counts a returned failure, not a crash, in end_per_testcase.)
 -spec finish([tuple()]) -> ok | {fail, term()}.
 finish(Config) ->
+    ep_background:kill_all(),
     try
         end_context(proplists:get_value(ctx, Config)),
         ok = ep_ct:mailbox_empty(),

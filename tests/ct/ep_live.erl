@@ -23,11 +23,11 @@ back_to(Before) ->
         _:_ -> error({still_alive, differences(Before, snapshot())})
     end.
 
--spec count([atom()]) -> [non_neg_integer()].
-count(Names) -> count(Names, snapshot()).
+-spec count(atom()) -> non_neg_integer().
+count(Name) -> count(Name, snapshot()).
 
--spec count([atom()], #{atom() => non_neg_integer()}) -> [non_neg_integer()].
-count(Names, Counters) -> [maps:get(Name, Counters) || Name <- Names].
+-spec count(atom(), #{atom() => non_neg_integer()}) -> non_neg_integer().
+count(Name, Counters) -> maps:get(Name, Counters).
 
 %% Memory of the whole VM that is in RAM; undefined where the system does not say.
 -spec resident_bytes() -> non_neg_integer() | undefined.

@@ -92,7 +92,7 @@ callback_that_never_returns(Config) ->
     Caller = ep_background:start(fun() -> py:call(Ctx, busy, call, [hold, [Tester]]) end),
     held_by(Caller),
     exit(Ctx, kill),
-    ep_ct:wait_until(fun() -> ep_live:count([contexts, threads]) =:= ep_live:count([contexts, threads], Before) end),
+    ep_ct:wait_until(fun() -> ep_live:count(threads) =:= ep_live:count(threads, Before) end),
     true = is_process_alive(ep_background:pid(Caller)),
     ep_background:kill(Caller),
     ep_expect:idle(Other).
@@ -106,7 +106,7 @@ callback_whose_context_ends_has_its_mailbox_to_itself(Config) ->
     Caller = ep_background:start(fun() -> py:call(Ctx, busy, call, [hold, [Tester]]) end),
     held_by(Caller),
     ok = py_context:stop(Ctx),
-    ep_ct:wait_until(fun() -> ep_live:count([threads]) =:= ep_live:count([threads], Before) end),
+    ep_ct:wait_until(fun() -> ep_live:count(threads) =:= ep_live:count(threads, Before) end),
     ?assertEqual({messages, []}, process_info(ep_background:pid(Caller), messages)),
     ep_hold:release(ep_background:pid(Caller)),
     ?assertEqual({error, context_stopped}, ep_background:result(Caller)),
@@ -200,7 +200,7 @@ deeper(Ctx, N) ->
 refused_below_ten(Ctx) ->
     {ok, #{<<"depth">> := Depth, <<"name">> := Name, <<"message">> := Message}} =
         py:call(Ctx, busy, call, [deeper, [1]], #{timeout => 60_000}),
-    ct:pal("refused at depth ~b: ~ts ~ts", [Depth, Name, Message]),
+    ct:pal("refused at depth ~b: ~ts, ~ts", [Depth, Name, Message]),
     ?assert(Depth >= 10),
     ?assertNotEqual(<<"timeout">>, Name),
     ok = py:unregister_function(deeper).

@@ -48,10 +48,10 @@ end_per_testcase(_Case, Config) -> ep_fresh_context:finish(Config).
 caller_killed_while_queued(Config) ->
     Ctx = ctx(Config),
     Runner = ep_background:spinning(Ctx),
-    Before = maps:get(requests, py_nif:counters()),
+    Before = ep_live:count(requests),
     Tester = self(),
     Queued = [ep_background:start(fun() -> py:call(Ctx, busy, tell, [Tester, N]) end) || N <- lists:seq(1, 10)],
-    ep_ct:wait_until(fun() -> maps:get(requests, py_nif:counters()) =:= Before + 10 end),
+    ep_ct:wait_until(fun() -> ep_live:count(requests) =:= Before + 10 end),
     {Killed, Spared} = lists:split(5, Queued),
     [ep_background:kill(Caller) || Caller <- Killed],
     ok = py:interrupt(Ctx),
@@ -106,7 +106,7 @@ loop_calls(Ctx, N) ->
 %% All of them alive at once, each with a namespace of its own.
 ten_thousand_processes_with_environments_die(Config) ->
     Ctx = ctx(Config),
-    Before = maps:get(envs, py_nif:counters()),
+    Before = ep_live:count(envs),
     Tester = self(),
     Actors = [spawn_monitor(fun() ->
         ok = py:exec(Ctx, <<"mine = 0">>),
@@ -115,11 +115,11 @@ ten_thousand_processes_with_environments_die(Config) ->
         receive never -> ok end
     end) || N <- lists:seq(1, 10_000)],
     [receive {ready, Pid} -> ok; {'DOWN', _, process, Pid, Reason} -> error(Reason) end || {Pid, _} <- Actors],
-    ?assertEqual(Before + 10_000, maps:get(envs, py_nif:counters())),
+    ?assertEqual(Before + 10_000, ep_live:count(envs)),
     ep_expect:still_works(Ctx),
     [exit(Pid, kill) || {Pid, _} <- Actors],
     [receive {'DOWN', Monitor, process, Pid, killed} -> ok end || {Pid, Monitor} <- Actors],
-    ep_ct:wait_until(fun() -> maps:get(envs, py_nif:counters()) =< Before + 1 end),
+    ep_ct:wait_until(fun() -> ep_live:count(envs) =< Before + 1 end),
     ep_expect:idle(Ctx).
 
 %% ---------------------------------------------------------------------------------------------------------------------
@@ -152,9 +152,9 @@ ends_while_busy(Config, Start, End) ->
         {sleeping, fun(Ctx) -> [ep_background:sleeping(Ctx, 2)] end},
         {queued, fun(Ctx) ->
             Running = ep_background:spinning(Ctx),
-            Before = maps:get(requests, py_nif:counters()),
+            Before = ep_live:count(requests),
             Queue = [ep_background:start(fun() -> py:call(Ctx, math, sqrt, [16]) end) || _ <- lists:seq(1, 20)],
-            ep_ct:wait_until(fun() -> maps:get(requests, py_nif:counters()) =:= Before + 20 end),
+            ep_ct:wait_until(fun() -> ep_live:count(requests) =:= Before + 20 end),
             [Running | Queue]
         end},
         {callback, fun(Ctx) ->

@@ -1,19 +1,12 @@
-%%% @doc The first hour with the application: start it, call, evaluate, execute, wait, give up, convert, register.
+%%% @doc The first hour with the application: call, evaluate, execute, wait, give up, convert, register.
 -module(getting_started_SUITE).
 
--export([suite/0, all/0, groups/0, init_per_suite/1, end_per_suite/1, end_per_testcase/2]).
+-export([suite/0, all/0, init_per_suite/1, end_per_suite/1, end_per_testcase/2]).
 -export([
-    starting_names_the_supervisors/1, the_default_pool_is_there_after_the_start/1,
-    the_size_of_the_default_pool_is_configurable/1, the_package_and_its_marker_are_importable/1,
-    the_application_restarts_thirty_times/1, stopping_succeeds_while_threads_are_busy/1,
-    a_restart_forgets_functions_and_pools/1, python_survives_a_restart/1,
-    the_native_core_answers_before_the_application_starts/1
-]).
--export([
-    functions_are_called/1, keyword_arguments_are_passed/1, expressions_are_evaluated/1,
-    statements_are_executed/1, exec_returns_ok_and_not_a_value/1, strings_are_code_as_well_as_binaries/1,
-    a_spawned_call_is_awaited/1, spawned_calls_are_awaited_in_any_order/1, a_cast_returns_before_its_effect/1,
-    values_convert_both_ways/1, state_persists_in_an_explicit_context/1, a_bound_context_is_used_for_everything/1
+    functions_are_called/1, keyword_arguments_are_passed/1, expressions_are_evaluated/1, statements_are_executed/1,
+    exec_returns_ok_and_not_a_value/1, strings_are_code_as_well_as_binaries/1, a_spawned_call_is_awaited/1,
+    spawned_calls_are_awaited_in_any_order/1, a_cast_returns_before_its_effect/1, values_convert_both_ways/1,
+    state_persists_in_an_explicit_context/1, a_bound_context_is_used_for_everything/1
 ]).
 -export([
     exceptions_are_error_tuples/1, documented_messages_are_exact/1, an_exception_of_the_user_has_its_name/1,
@@ -30,35 +23,19 @@
 
 suite() -> [{timetrap, {seconds, 120}}].
 
-all() -> [{group, application}, {group, usage}, {group, failures}, {group, features}, nothing_is_left_behind].
-
-groups() ->
+all() ->
     [
-        {application, [], [
-            starting_names_the_supervisors, the_default_pool_is_there_after_the_start,
-            the_size_of_the_default_pool_is_configurable, the_package_and_its_marker_are_importable,
-            the_application_restarts_thirty_times, stopping_succeeds_while_threads_are_busy,
-            a_restart_forgets_functions_and_pools, python_survives_a_restart,
-            the_native_core_answers_before_the_application_starts
-        ]},
-        {usage, [], [
-            functions_are_called, keyword_arguments_are_passed, expressions_are_evaluated, statements_are_executed,
-            exec_returns_ok_and_not_a_value, strings_are_code_as_well_as_binaries, a_spawned_call_is_awaited,
-            spawned_calls_are_awaited_in_any_order, a_cast_returns_before_its_effect, values_convert_both_ways,
-            state_persists_in_an_explicit_context, a_bound_context_is_used_for_everything
-        ]},
-        {failures, [], [
-            exceptions_are_error_tuples, documented_messages_are_exact, an_exception_of_the_user_has_its_name,
-            a_timeout_ends_an_endless_loop, a_timeout_ends_a_loop_that_swallows_exceptions,
-            code_stuck_in_c_ends_when_the_c_call_returns, the_documented_timeout_example,
-            a_timeout_never_hits_a_later_request, a_timeout_leaves_no_late_reply
-        ]},
-        {features, [], [
-            the_mode_mirrors_the_environment, the_semaphore_is_visible, modules_route_to_their_pool,
-            registered_functions_are_called_in_three_ways, a_registered_function_gets_one_list,
-            hasattr_follows_registration, callbacks_call_python_again, a_parallel_map_runs_in_erlang,
-            calls_run_in_parallel
-        ]}
+        functions_are_called, keyword_arguments_are_passed, expressions_are_evaluated, statements_are_executed,
+        exec_returns_ok_and_not_a_value, strings_are_code_as_well_as_binaries, a_spawned_call_is_awaited,
+        spawned_calls_are_awaited_in_any_order, a_cast_returns_before_its_effect, values_convert_both_ways,
+        state_persists_in_an_explicit_context, a_bound_context_is_used_for_everything, exceptions_are_error_tuples,
+        documented_messages_are_exact, an_exception_of_the_user_has_its_name, a_timeout_ends_an_endless_loop,
+        a_timeout_ends_a_loop_that_swallows_exceptions, code_stuck_in_c_ends_when_the_c_call_returns,
+        the_documented_timeout_example, a_timeout_never_hits_a_later_request, a_timeout_leaves_no_late_reply,
+        the_mode_mirrors_the_environment, the_semaphore_is_visible, modules_route_to_their_pool,
+        registered_functions_are_called_in_three_ways, a_registered_function_gets_one_list,
+        hasattr_follows_registration, callbacks_call_python_again, a_parallel_map_runs_in_erlang,
+        calls_run_in_parallel, nothing_is_left_behind
     ].
 
 init_per_suite(Config) -> ep_ct:init_suite(Config).
@@ -66,86 +43,6 @@ end_per_suite(Config) -> ep_ct:end_suite(Config).
 end_per_testcase(_Case, _Config) -> ep_ct:end_case().
 
 nothing_is_left_behind(Config) -> ep_ct:audit(Config).
-
-%% ---------------------------------------------------------------------------------------------------------------------
-%% The application
-
-starting_names_the_supervisors(_Config) ->
-    [true = is_pid(whereis(Name)) || Name <- [erlang_python_sup, py_context_sup]],
-    true = is_list(supervisor:which_children(erlang_python_sup)).
-
-the_default_pool_is_there_after_the_start(_Config) ->
-    ep_ct:restart(),
-    true = py:contexts_started(),
-    true = py_context_router:num_contexts() =:= erlang:system_info(schedulers),
-    {ok, 4.0} = py:call(math, sqrt, [16]).
-
-the_size_of_the_default_pool_is_configurable(_Config) ->
-    ep_ct:with_environment([{num_contexts, 3}], fun() ->
-        3 = py_context_router:num_contexts(),
-        3 = length(lists:usort(py_context_router:contexts()))
-    end).
-
-the_package_and_its_marker_are_importable(_Config) ->
-    Priv = list_to_binary(code:priv_dir(erlang_python)),
-    [begin
-        {ok, true} = py:eval(Context, <<"priv in __import__('sys').path">>, #{priv => Priv}),
-        ok = py:exec(Context, <<"import erlang, py_event_loop">>)
-    end || Context <- py_context_router:contexts()].
-
-the_application_restarts_thirty_times(_Config) ->
-    [begin
-        ep_ct:restart(),
-        {ok, N} = py:eval(<<"n">>, #{n => N})
-    end || N <- lists:seq(1, 30)].
-
-stopping_succeeds_while_threads_are_busy(_Config) ->
-    {ok, _} = py_context_router:start_pool(stopped, 2, ep_ct:context_mode()),
-    ok = py:exec(<<"
-from concurrent.futures import ThreadPoolExecutor
-import sys, time
-sys.ep_executor = ThreadPoolExecutor(2)
-sys.ep_futures = [sys.ep_executor.submit(time.sleep, 0.2) for _ in range(4)]
-">>),
-    Busy = [ep_ct:busy(Context) || Context <- [py:context(1), py_context_router:get_context(stopped)]],
-    ok = application:stop(erlang_python),
-    [{error, context_stopped} = ep_ct:result(Caller) || Caller <- Busy],
-    ok = application:start(erlang_python),
-    {ok, 4.0} = py:call(math, sqrt, [16]).
-
-a_restart_forgets_functions_and_pools(_Config) ->
-    ok = py:register_function(ep_forgotten, fun(_) -> 1 end),
-    {ok, _} = py_context_router:start_pool(forgotten, 1, ep_ct:context_mode()),
-    ok = py:register_pool(forgotten, json),
-    ok = py:exec(<<"forgotten = 1">>),
-    Old = py_context_router:contexts(),
-    ep_ct:restart(),
-    {ok, false} = py:eval(<<"hasattr(erlang, 'ep_forgotten')">>),
-    false = py_context_router:pool_started(forgotten),
-    [] = py_context_router:list_pool_registrations(),
-    default = py_context_router:lookup_pool(json, dumps),
-    {error, {'NameError', _}} = py:eval(<<"forgotten">>),
-    [] = [Pid || Pid <- Old, is_process_alive(Pid)],
-    [] = [Pid || Pid <- py_context_router:contexts(), lists:member(Pid, Old)].
-
-python_survives_a_restart(_Config) ->
-    case ep_ct:mode() of
-        owngil ->
-            %% Each context has an interpreter of its own there, which ends with it.
-            {skip, "no interpreter outlives its context"};
-        _ ->
-            ok = py:exec(<<"import sys; sys.ep_survivor = 'here'">>),
-            ep_ct:restart(),
-            {ok, <<"here">>} = py:eval(<<"__import__('sys').ep_survivor">>)
-    end.
-
-the_native_core_answers_before_the_application_starts(_Config) ->
-    ep_ct:with_peer(not_started, fun(Call) ->
-        Supported = Call(py_nif, owngil_supported, []),
-        true = is_boolean(Supported),
-        Supported = Call(py_nif, subinterp_supported, []),
-        false = lists:keymember(erlang_python, 1, Call(application, which_applications, []))
-    end).
 
 %% ---------------------------------------------------------------------------------------------------------------------
 %% Usage

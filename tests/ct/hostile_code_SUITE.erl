@@ -181,7 +181,7 @@ atoms_made_by_python_are_bounded(Config) ->
 new_class(Ctx, Name) ->
     {error, {Atom, Message}} = py:call(Ctx, hostile, raise_new_class, [Name]),
     true = is_atom(Atom),
-    true = lists:suffix("one of many", Message),
+    true = lists:suffix("one of many", Message) orelse byte_size(Name) > 1000,
     Atom.
 
 nothing_is_left_behind(Config) -> ep_ct:audit(Config).

@@ -190,7 +190,7 @@ a_thread_sends_messages(_Config) ->
 many_short_threads_leave_nothing(_Config) ->
     Processes = length(processes()),
     {ok, true} = py:eval(<<"all(double_in_thread(i) == 2 * i for i in r)">>, #{r => lists:seq(1, 200)}, 30000),
-    ep_ct:wait_until(fun() -> maps:get(callbacks, py_nif:counters()) =:= 0 end),
+    ep_ct:wait_until(fun() -> ep_ct:alive(callbacks) =:= 0 end),
     ep_ct:wait_until(fun() -> length(processes()) =< Processes + 5 end).
 
 %% ---------------------------------------------------------------------------------------------------------------------

@@ -107,8 +107,11 @@ zero_is_a_timeout(Config) ->
     Ctx = ctx(Config),
     [case py:call(Ctx, busy, work, [1000, N], #{timeout => 0}) of
          {ok, N} -> ok;
-         {error, timeout} -> ok
+         {error, timeout} -> ok;
+         %% Those before it are still being interrupted.
+         {error, {overloaded, _, _}} -> ok
      end || N <- lists:seq(1, 500)],
+    ep_expect:own_answer(Ctx),
     {error, timeout} = py:call(Ctx, busy, spin, [self()], #{timeout => 0}),
     ep_expect:own_answer(Ctx),
     drop_running(),

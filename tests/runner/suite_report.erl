@@ -35,7 +35,11 @@ on_tc_fail(_Suite, Case, Reason, State) ->
 
 -spec on_tc_skip(module(), term(), term(), State) -> State.
 on_tc_skip(_Suite, Case, {tc_auto_skip, Reason}, State) ->
-    note("NOT RUN", Case, Reason),
+    %% One failed init_per_suite is the reason of every case: it is told once.
+    case ets:insert_new(?TABLE, {{told, Reason}}) of
+        true -> note("NOT RUN", Case, Reason);
+        false -> note("NOT RUN", Case, 'as above')
+    end,
     State;
 on_tc_skip(_Suite, Case, {tc_user_skip, Reason}, State) ->
     note("skipped", Case, Reason),

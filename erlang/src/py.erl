@@ -1,0 +1,403 @@
+%%% @doc Python from Erlang: call, evaluate, execute, cast, collect later.
+%%%
+%%% Work goes to a context, a thread with a Python interpreter: the one named by its pid, the calling process's own one of
+%%% a named pool, or its own one of the pool that is registered for the Python module (else of the default pool). In each
+%%% context every process has a namespace of its own, which `exec' and `eval' run in and in which functions of
+%%% `' `__main__' `' are looked up; it ends with the process.
+%%%
+%%% Results are `{ok, Value}' or `{error, Reason}'. A Python exception is `{error, {'ValueError', "message"}}'. Other
+%%% reasons: `timeout', `interrupted', `context_stopped', `contexts_not_started', `{pool_not_started, Pool}',
+%%% `{overloaded, Current, Max}' (no slot of the semaphore in time), `{nodedown, Node}'. Default timeouts are 30 seconds.
+%%%
+%%% Names of modules and functions are atoms, binaries or strings; code is iodata or a string.
+-module(py).
+
+%% Work
+-export([call/3, call/4, call/5, eval/1, eval/2, eval/3, exec/1, exec/2]).
+-export([cast/3, cast/4, cast/5, spawn_call/3, spawn_call/4, spawn_call/5, await/1, await/2, parallel/1, interrupt/1]).
+%% Objects kept in Python
+-export([is_ref/1, call_method/3, getattr/2, to_term/1]).
+%% Contexts
+-export([context/0, context/1, get_local_env/1, start_contexts/0, start_contexts/1, stop_contexts/0,
+         contexts_started/0, register_pool/2, unregister_pool/1]).
+%% Erlang functions that Python calls
+-export([register_function/2, register_function/3, unregister_function/1]).
+%% What runs
+-export([version/0, execution_mode/0, subinterp_supported/0, doctor/0]).
+
+-export_type([py_module/0, py_func/0, py_args/0, py_kwargs/0, py_ref/0, py_result/0, call_options/0]).
+
+-type py_module() :: atom() | binary() | string().
+-type py_func() :: atom() | binary() | string().
+-type py_args() :: [term()].
+-type py_kwargs() :: #{atom() | binary() => term()}.
+-type py_ref() :: reference().
+-type py_result() :: {ok, term()} | {error, term()}.
+-type call_options() :: #{kwargs => py_kwargs(), timeout => timeout(), return => term | ref}.
+
+-define(TIMEOUT, 30000).
+-define(RETURN_OBJECT, 1).
+%% How many stopped contexts a call without a named context passes over before it gives up.
+-define(TRIES, 3).
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% Calls
+
+%% @doc Calls a Python function and waits for its result.
+-spec call(py_module(), py_func(), py_args()) -> py_result().
+call(Module, Function, Args) ->
+    call_chosen(pool_for(Module, Function), Module, Function, Args, #{}, ?TIMEOUT).
+
+%% @doc In a context, in a pool, or with keyword arguments: the last argument tells.
+-spec call(pid(), py_module(), py_func(), py_args()) -> py_result();
+          (py_context_router:pool_name(), py_module(), py_func(), py_args()) -> py_result();
+          (py_module(), py_func(), py_args(), py_kwargs()) -> py_result().
+call(Context, Module, Function, Args) when is_pid(Context) ->
+    call_in(Context, Module, Function, Args, #{}, 0, ?TIMEOUT);
+call(Pool, Module, Function, Args) when is_atom(Pool), is_list(Args) ->
+    call_chosen(Pool, Module, Function, Args, #{}, ?TIMEOUT);
+call(Module, Function, Args, Kwargs) when is_list(Args), is_map(Kwargs) ->
+    call_chosen(pool_for(Module, Function), Module, Function, Args, Kwargs, ?TIMEOUT).
+
+%% @doc In a context with options, in a pool with keyword arguments, or with keyword arguments and a timeout in
+%% milliseconds. `return => ref' leaves the result in Python and gives a reference to it.
+-spec call(pid(), py_module(), py_func(), py_args(), call_options()) -> py_result();
+          (py_context_router:pool_name(), py_module(), py_func(), py_args(), py_kwargs()) -> py_result();
+          (py_module(), py_func(), py_args(), py_kwargs(), timeout()) -> py_result().
+call(Context, Module, Function, Args, Options) when is_pid(Context), is_map(Options) ->
+    Flags = case Options of
+        #{return := ref} -> ?RETURN_OBJECT;
+        _ -> 0
+    end,
+    call_in(Context, Module, Function, Args, maps:get(kwargs, Options, #{}), Flags,
+            maps:get(timeout, Options, ?TIMEOUT));
+call(Pool, Module, Function, Args, Kwargs) when is_atom(Pool), is_list(Args), is_map(Kwargs) ->
+    call_chosen(Pool, Module, Function, Args, Kwargs, ?TIMEOUT);
+call(Module, Function, Args, Kwargs, Timeout) when is_list(Args), is_map(Kwargs) ->
+    call_chosen(pool_for(Module, Function), Module, Function, Args, Kwargs, Timeout).
+
+call_chosen(Pool, Module, Function, Args, Kwargs, Timeout) ->
+    in_pool(Pool, fun
+        ({Pid, remote, _}) ->
+            remote_call(Pid, Module, Function, Args, Kwargs, 0, Timeout);
+        (Entry) ->
+            {_, Context, Env} = py_local_env:for_call(Entry, Module),
+            py_request:try_call(Context, Module, Function, Args, Kwargs, Env, 0, Timeout)
+    end).
+
+call_in(Pid, Module, Function, Args, Kwargs, Flags, Timeout) ->
+    in_context(Pid, fun
+        ({_, remote, _}) ->
+            remote_call(Pid, Module, Function, Args, Kwargs, Flags, Timeout);
+        (Entry) ->
+            {_, Context, Env} = py_local_env:for_call(Entry, Module),
+            py_request:try_call(Context, Module, Function, Args, Kwargs, Env, Flags, Timeout)
+    end).
+
+remote_call(_Pid, _Module, _Function, _Args, _Kwargs, ?RETURN_OBJECT, _Timeout) ->
+    {error, remote_context};
+remote_call(Pid, Module, Function, Args, Kwargs, 0, Timeout) ->
+    Options = #{kwargs => Kwargs, timeout => Timeout},
+    py_remote:request(node(Pid), {?MODULE, call, [Pid, Module, Function, Args, Options]}, Timeout).
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% Code
+
+%% @doc Evaluates a Python expression in the namespace of the calling process. Statements may come before it, on lines
+%% of their own or separated by semicolons.
+-spec eval(py_request:code()) -> py_result().
+eval(Code) ->
+    eval_chosen(Code, #{}, ?TIMEOUT).
+
+%% @doc In a context, or with local variables.
+-spec eval(pid(), py_request:code()) -> py_result();
+          (py_request:code(), map()) -> py_result().
+eval(Context, Code) when is_pid(Context) ->
+    eval_in(Context, Code, #{}, ?TIMEOUT);
+eval(Code, Locals) when is_map(Locals) ->
+    eval_chosen(Code, Locals, ?TIMEOUT).
+
+%% @doc In a context with local variables, or with local variables and a timeout in milliseconds.
+-spec eval(pid(), py_request:code(), map()) -> py_result();
+          (py_request:code(), map(), timeout()) -> py_result().
+eval(Context, Code, Locals) when is_pid(Context), is_map(Locals) ->
+    eval_in(Context, Code, Locals, ?TIMEOUT);
+eval(Code, Locals, Timeout) when is_map(Locals) ->
+    eval_chosen(Code, Locals, Timeout).
+
+eval_chosen(Code, Locals, Timeout) ->
+    in_pool(default, fun(Entry) -> eval_entry(Entry, Code, Locals, Timeout) end).
+
+eval_in(Pid, Code, Locals, Timeout) ->
+    in_context(Pid, fun(Entry) -> eval_entry(Entry, Code, Locals, Timeout) end).
+
+eval_entry({Pid, remote, _}, Code, Locals, Timeout) ->
+    py_remote:request(node(Pid), {?MODULE, eval, [Pid, Code, Locals]}, Timeout);
+eval_entry(Entry, Code, Locals, Timeout) ->
+    {_, Context, Env} = py_local_env:with_env(Entry),
+    py_request:try_eval(Context, Code, Locals, Env, 0, Timeout).
+
+%% @doc Runs Python statements in the namespace of the calling process. Waits as long as they take.
+-spec exec(py_request:code()) -> ok | {error, term()}.
+exec(Code) ->
+    in_pool(default, fun(Entry) -> exec_entry(Entry, Code) end).
+
+-spec exec(pid(), py_request:code()) -> ok | {error, term()}.
+exec(Context, Code) when is_pid(Context) ->
+    in_context(Context, fun(Entry) -> exec_entry(Entry, Code) end).
+
+exec_entry({Pid, remote, _}, Code) ->
+    py_remote:request(node(Pid), {?MODULE, exec, [Pid, Code]}, infinity);
+exec_entry(Entry, Code) ->
+    {_, Context, Env} = py_local_env:with_env(Entry),
+    py_request:try_exec(Context, Code, Env, infinity).
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% Calls whose result comes later, or never
+
+%% @doc Starts a call whose result nobody wants. What goes wrong in it is not reported.
+-spec cast(py_module(), py_func(), py_args()) -> ok.
+cast(Module, Function, Args) ->
+    cast(Module, Function, Args, #{}).
+
+%% @doc In a context, or with keyword arguments.
+-spec cast(pid(), py_module(), py_func(), py_args()) -> ok;
+          (py_module(), py_func(), py_args(), py_kwargs()) -> ok.
+cast(Context, Module, Function, Args) when is_pid(Context) ->
+    cast(Context, Module, Function, Args, #{});
+cast(Module, Function, Args, Kwargs) when is_list(Args), is_map(Kwargs) ->
+    _ = in_pool(pool_for(Module, Function), fun(Entry) -> cast_entry(Entry, Module, Function, Args, Kwargs) end),
+    ok.
+
+-spec cast(pid(), py_module(), py_func(), py_args(), py_kwargs()) -> ok.
+cast(Context, Module, Function, Args, Kwargs) when is_pid(Context), is_list(Args), is_map(Kwargs) ->
+    _ = in_context(Context, fun(Entry) -> cast_entry(Entry, Module, Function, Args, Kwargs) end),
+    ok.
+
+cast_entry({Pid, remote, _}, Module, Function, Args, Kwargs) ->
+    py_remote:cast(node(Pid), {?MODULE, cast, [Pid, Module, Function, Args, Kwargs]});
+cast_entry(Entry, Module, Function, Args, Kwargs) ->
+    {_, Context, Env} = py_local_env:for_call(Entry, Module),
+    py_request:try_cast(Context, Module, Function, Args, Kwargs, Env).
+
+%% @doc Starts a call and returns at once; {@link await/1} in the same process takes its result. Erlang functions that
+%% it calls run in processes of their own, since the caller is busy elsewhere.
+-spec spawn_call(py_module(), py_func(), py_args()) -> py_ref().
+spawn_call(Module, Function, Args) ->
+    spawn_call(Module, Function, Args, #{}).
+
+%% @doc In a context, or with keyword arguments.
+-spec spawn_call(pid(), py_module(), py_func(), py_args()) -> py_ref();
+                (py_module(), py_func(), py_args(), py_kwargs()) -> py_ref().
+spawn_call(Context, Module, Function, Args) when is_pid(Context) ->
+    spawn_call(Context, Module, Function, Args, #{});
+spawn_call(Module, Function, Args, Kwargs) when is_list(Args), is_map(Kwargs) ->
+    started(in_pool(pool_for(Module, Function), fun(Entry) -> start(Entry, Module, Function, Args, Kwargs) end)).
+
+-spec spawn_call(pid(), py_module(), py_func(), py_args(), py_kwargs()) -> py_ref().
+spawn_call(Context, Module, Function, Args, Kwargs) when is_pid(Context), is_list(Args), is_map(Kwargs) ->
+    started(in_context(Context, fun(Entry) -> start(Entry, Module, Function, Args, Kwargs) end)).
+
+start({Pid, remote, _}, Module, Function, Args, Kwargs) ->
+    Options = #{kwargs => Kwargs, timeout => infinity},
+    py_async:start_remote(node(Pid), {?MODULE, call, [Pid, Module, Function, Args, Options]});
+start(Entry, Module, Function, Args, Kwargs) ->
+    py_async:start(py_local_env:for_call(Entry, Module), Module, Function, Args, Kwargs).
+
+started(Ref) when is_reference(Ref) -> Ref;
+started({error, _} = Error) -> py_async:fail(Error).
+
+%% @doc Waits for the result of {@link spawn_call/3}, once and in the process that started it.
+-spec await(py_ref()) -> py_result().
+await(Ref) ->
+    await(Ref, ?TIMEOUT).
+
+%% @doc With a timeout in milliseconds; when it is over the call is given up.
+-spec await(py_ref(), timeout()) -> py_result().
+await(Ref, Timeout) when is_reference(Ref) ->
+    py_async:await(Ref, Timeout).
+
+%% @doc Runs calls at the same time, each in another context of the default pool as far as there are, and gives each
+%% one's own result, in their order. Needs interpreters that run side by side:
+%% `{error, subinterpreters_not_supported}' without.
+-spec parallel([{py_module(), py_func(), py_args()}]) -> {ok, [py_result()]} | {error, term()}.
+parallel(Calls) when is_list(Calls) ->
+    case runs_in_parallel() andalso py_context_router:contexts() of
+        false -> {error, subinterpreters_not_supported};
+        [] -> {error, contexts_not_started};
+        Contexts -> {ok, collect(spread(Calls, Contexts, Contexts))}
+    end.
+
+runs_in_parallel() ->
+    py_nif:execution_mode() =/= worker orelse subinterp_supported().
+
+spread([], _, _) -> [];
+spread(Calls, [], Contexts) -> spread(Calls, Contexts, Contexts);
+spread([{Module, Function, Args} | Calls], [Context | Rest], Contexts) ->
+    [spawn_call(Context, Module, Function, Args) | spread(Calls, Rest, Contexts)].
+
+collect(Refs) ->
+    [await(Ref, infinity) || Ref <- Refs].
+
+%% @doc Interrupts the Python code that runs in a context at this moment, or the call of {@link spawn_call/3}; its caller
+%% gets `{error, interrupted}'. Code in a C function is interrupted when that returns.
+-spec interrupt(pid() | py_ref()) -> ok | not_running.
+interrupt(Context) when is_pid(Context) -> py_context:interrupt(Context);
+interrupt(Ref) when is_reference(Ref) -> py_async:interrupt(Ref).
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% Objects
+
+%% @doc Whether a term is a reference to a Python object.
+-spec is_ref(term()) -> boolean().
+is_ref(Term) -> py_nif:is_object(Term).
+
+%% @doc Calls a method of an object, in the context where it lives.
+-spec call_method(py_ref(), py_func(), py_args()) -> py_result().
+call_method(Ref, Method, Args) when is_list(Args) ->
+    py_request:object(method, Ref, Method, Args, #{}, 0, ?TIMEOUT).
+
+%% @doc The value of an attribute.
+-spec getattr(py_ref(), py_func()) -> py_result().
+getattr(Ref, Name) ->
+    py_request:object(getattr, Ref, Name, [], #{}, 0, ?TIMEOUT).
+
+%% @doc The object as a term.
+-spec to_term(py_ref()) -> py_result().
+to_term(Ref) ->
+    py_request:object(value, Ref, <<>>, [], #{}, 0, ?TIMEOUT).
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% Contexts
+
+%% @doc The context the calling process uses in the default pool.
+-spec context() -> pid().
+context() -> py_context_router:get_context().
+
+%% @doc A context of the default pool by its index, from 1; or the process's own one of a named pool.
+-spec context(pos_integer() | py_context_router:pool_name()) -> pid().
+context(Which) -> py_context_router:get_context(Which).
+
+%% @doc The namespace of the calling process in a context, made now if there is none. Raises `context_stopped', and
+%% `remote_context' for one of another node, whose memory cannot be named here.
+-spec get_local_env(pid()) -> py_nif:env().
+get_local_env(Context) when is_pid(Context) ->
+    case py_local_env:of_context(Context) of
+        {error, Reason} ->
+            error(Reason, [Context]);
+        {_, remote, _} ->
+            error(remote_context, [Context]);
+        Entry ->
+            {_, _, Env} = py_local_env:with_env(Entry),
+            Env
+    end.
+
+-spec start_contexts() -> {ok, [pid()]} | {error, term()}.
+start_contexts() -> py_context_router:start().
+
+%% @doc Starts the default pool, with `contexts' and `mode' instead of what is configured. If it runs already its contexts
+%% are returned.
+-spec start_contexts(py_context_router:start_opts()) -> {ok, [pid()]} | {error, term()}.
+start_contexts(Options) -> py_context_router:start(Options).
+
+-spec stop_contexts() -> ok.
+stop_contexts() -> py_context_router:stop().
+
+-spec contexts_started() -> boolean().
+contexts_started() -> py_context_router:is_started().
+
+%% @doc Sends calls of a Python module, or of one function of it, to a pool.
+-spec register_pool(py_context_router:pool_name(), atom() | {atom(), atom()}) -> ok.
+register_pool(Pool, {Module, Function}) -> py_context_router:register_pool(Pool, Module, Function);
+register_pool(Pool, Module) -> py_context_router:register_pool(Pool, Module).
+
+-spec unregister_pool(atom() | {atom(), atom()}) -> ok.
+unregister_pool({Module, Function}) -> py_context_router:unregister_pool(Module, Function);
+unregister_pool(Module) -> py_context_router:unregister_pool(Module).
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% Erlang functions
+
+%% @doc Lets Python call a function as `erlang.Name(...)'. It gets one list, the arguments, and runs in the process that
+%% waits for the Python code, or in one of its own where none waits.
+-spec register_function(atom() | binary() | string(), fun(([term()]) -> term())) -> ok.
+register_function(Name, Fun) -> py_callback:register(Name, Fun).
+
+%% @doc The same for `Module:Function/1'.
+-spec register_function(atom() | binary() | string(), module(), atom()) -> ok.
+register_function(Name, Module, Function) -> py_callback:register(Name, Module, Function).
+
+-spec unregister_function(atom() | binary() | string()) -> ok.
+unregister_function(Name) -> py_callback:unregister(Name).
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% What runs
+
+%% @doc The version of Python, such as `<<"3.11.2">>'.
+-spec version() -> {ok, binary()} | {error, not_started}.
+version() ->
+    case py_nif:runtime() of
+        #{python := Version} -> {ok, Version};
+        _ -> {error, not_started}
+    end.
+
+%% @doc The configured mode of the default pool.
+-spec execution_mode() -> worker | owngil.
+execution_mode() ->
+    case py_config:context_mode() of
+        owngil -> owngil;
+        _ -> worker
+    end.
+
+%% @doc Whether contexts with an interpreter of their own, of mode `owngil', can be had: from Python 3.14 on.
+-spec subinterp_supported() -> boolean().
+subinterp_supported() -> py_nif:subinterp_supported().
+
+%% @doc Prints which backends and plugins were found, which was chosen, and why the others were not.
+-spec doctor() -> ok.
+doctor() -> py_doctor:print().
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% Which context
+
+pool_for(Module, Function) ->
+    py_context_router:lookup_pool(Module, Function).
+
+%% Runs work in the context of the calling process in a pool. One that turns out to have stopped before the work began is
+%% replaced by another.
+in_pool(Pool, Work) ->
+    in_pool(Pool, Work, ?TRIES).
+
+in_pool(Pool, Work, Tries) ->
+    case py_local_env:of_pool(Pool) of
+        {error, context_stopped} when Tries > 0 ->
+            retry(Pool, py_local_env:chosen(Pool), Work, Tries);
+        {error, _} = Error ->
+            Error;
+        {Pid, _, _} = Entry ->
+            case Work(Entry) of
+                context_stopped when Tries > 0 -> retry(Pool, Pid, Work, Tries);
+                context_stopped -> {error, context_stopped};
+                Result -> Result
+            end
+    end.
+
+retry(Pool, undefined, Work, Tries) ->
+    in_pool(Pool, Work, Tries - 1);
+retry(Pool, Pid, Work, Tries) ->
+    py_local_env:forget(Pool, Pid),
+    in_pool(Pool, Work, Tries - 1).
+
+in_context(Pid, Work) ->
+    case py_local_env:of_context(Pid) of
+        {error, _} = Error ->
+            Error;
+        Entry ->
+            case Work(Entry) of
+                context_stopped ->
+                    py_local_env:forget(undefined, Pid),
+                    {error, context_stopped};
+                Result ->
+                    Result
+            end
+    end.
