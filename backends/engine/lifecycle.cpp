@@ -1,6 +1,7 @@
 // Python itself: how it starts, how threads come and go, how running code is interrupted.
 #include "engine.hpp"
 
+#include <csignal>
 #include <cstring>
 
 namespace ep {
@@ -45,6 +46,19 @@ void initialise(const ep_start &options) {
         check_status(PyConfig_SetBytesString(&config, &config.executable, options.executable), "its executable");
     }
     check_status(Py_InitializeFromConfig(&config), "its main interpreter");
+}
+
+// The module _signal takes SIGINT over when it is first imported, whatever the configuration says. Imported here, it
+// gives it back at once.
+void leave_signals_alone() {
+    struct sigaction before;
+    sigaction(SIGINT, nullptr, &before);
+    if (PyObject *module = PyImport_ImportModule("_signal")) {
+        Py_DECREF(module);
+    } else {
+        PyErr_Clear();
+    }
+    sigaction(SIGINT, &before, nullptr);
 }
 
 } // namespace
@@ -121,6 +135,7 @@ ep_status start(const ep_start *options, ep_error *error) noexcept {
             throw std::runtime_error{"no memory for the module table"};
         }
         initialise(*options);
+        leave_signals_alone();
         try {
             all.main = set_up_interpreter().release();
         } catch (const py::Raised &) {

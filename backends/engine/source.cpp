@@ -11,7 +11,9 @@ ERL_NIF_TERM make_charlist(ErlNifEnv *env, PyObject *text, Py_ssize_t longest) {
     std::vector<ERL_NIF_TERM> points;
     points.reserve(static_cast<size_t>(length < longest ? length : longest) + 1);
     for (Py_ssize_t i = 0; i < length && i < longest; ++i) {
-        points.push_back(enif_make_uint(env, PyUnicode_READ_CHAR(text, i)));
+        const Py_UCS4 point = PyUnicode_READ_CHAR(text, i);
+        // A lone surrogate is no character to Erlang: the replacement character.
+        points.push_back(enif_make_uint(env, Py_UNICODE_IS_SURROGATE(point) ? 0xfffd : point));
     }
     if (length > longest) {
         points.push_back(enif_make_uint(env, 0x2026)); // an ellipsis
@@ -69,6 +71,42 @@ bool Source::small_integer(View v, int64_t &value) const {
     return overflow == 0;
 }
 
+namespace {
+
+// The most decimal digits an int becomes a string of: the algorithm is quadratic and cannot be interrupted.
+constexpr int most_digits = 200'000;
+
+py::Ref system_call(const char *function, int argument) {
+    PyObject *callable = PySys_GetObject(function); // borrowed
+    return py::Ref::check(argument < 0 ? PyObject_CallNoArgs(callable)
+                                       : PyObject_CallFunction(callable, "i", argument));
+}
+
+// Python's own bound on this conversion protects servers that print what they were sent. It is lifted here: the int is
+// there already, and the result has to be some term.
+py::Ref decimal_digits(PyObject *number) {
+    if (PyObject *digits = PyLong_Type.tp_repr(number)) {
+        return py::Ref::steal(digits);
+    }
+    if (!PyErr_ExceptionMatches(PyExc_ValueError)) {
+        throw py::Raised{};
+    }
+    PyErr_Clear();
+    py::Ref before = system_call("get_int_max_str_digits", -1);
+    system_call("set_int_max_str_digits", most_digits);
+    PyObject *digits = PyLong_Type.tp_repr(number);
+    py::Ref raised = py::Ref::steal(py::compat::take_exception());
+    system_call("set_int_max_str_digits", static_cast<int>(PyLong_AsLong(before.get())));
+    if (digits == nullptr) {
+        py::raise(PyExc_ValueError,
+                  "the int has more than %d decimal digits; set big_integers to integer to get it as an Erlang integer",
+                  most_digits);
+    }
+    return py::Ref::steal(digits);
+}
+
+} // namespace
+
 // Beyond 64 bits: a string of decimal digits, or all its bytes.
 void Source::big_integer(FlatWriter &sink, View v) const {
     const uint64_t value = PyLong_AsUnsignedLongLong(v);
@@ -82,7 +120,7 @@ void Source::big_integer(FlatWriter &sink, View v) const {
     }
     PyErr_Clear();
     if (!engine().big_integers) {
-        py::Ref digits = py::Ref::check(PyLong_Type.tp_repr(v));
+        py::Ref digits = decimal_digits(v);
         sink.charlist({static_cast<const char *>(PyUnicode_DATA(digits.get())),
                        static_cast<size_t>(PyUnicode_GET_LENGTH(digits.get()))});
         return;
@@ -219,8 +257,8 @@ ERL_NIF_TERM build(ErlNifEnv *env, const ep_flat &flat) {
         return replay(reader, builder);
     } catch (const SameKey &) {
         py::raise(PyExc_ValueError, "two keys of a dict are the same Erlang term, such as 'a' and b'a'");
-    } catch (const NoForm &) {
-        py::raise(PyExc_OverflowError, "the int is larger than Erlang's integers can be");
+    } catch (const NoForm &form) {
+        py::raise(PyExc_OverflowError, form.why);
     }
 }
 

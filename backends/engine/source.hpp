@@ -27,6 +27,9 @@ public:
     void bytes(FlatWriter &sink, View v) const;
     void term(FlatWriter &sink, View v) const;
 
+    static size_t size(View v) {
+        return static_cast<size_t>(PyTuple_Check(v) ? PyTuple_GET_SIZE(v) : PyList_GET_SIZE(v));
+    }
     bool item(View v, size_t i, Owned &item) const;
 
     // Walks a dict; raises when it is changed meanwhile, as Python's own iterators do.

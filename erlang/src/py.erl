@@ -54,7 +54,7 @@ call(Module, Function, Args) ->
           (py_module(), py_func(), py_args(), py_kwargs()) -> py_result().
 call(Context, Module, Function, Args) when is_pid(Context) ->
     call_in(Context, Module, Function, Args, #{}, 0, ?TIMEOUT);
-call(Pool, Module, Function, Args) when is_atom(Pool), is_list(Args) ->
+call(Pool, Module, Function, Args) when is_atom(Pool), not is_list(Function), is_list(Args) ->
     call_chosen(Pool, Module, Function, Args, #{}, ?TIMEOUT);
 call(Module, Function, Args, Kwargs) when is_list(Args), is_map(Kwargs) ->
     call_chosen(pool_for(Module, Function), Module, Function, Args, Kwargs, ?TIMEOUT).
@@ -300,8 +300,9 @@ start_contexts() -> py_context_router:start().
 -spec start_contexts(py_context_router:start_opts()) -> {ok, [pid()]} | {error, term()}.
 start_contexts(Options) -> py_context_router:start(Options).
 
+%% @doc Kills the contexts of every pool.
 -spec stop_contexts() -> ok.
-stop_contexts() -> py_context_router:stop().
+stop_contexts() -> py_context_router:stop_all().
 
 -spec contexts_started() -> boolean().
 contexts_started() -> py_context_router:is_started().

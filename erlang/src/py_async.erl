@@ -43,7 +43,7 @@ start_remote(Node, Work) ->
 %% @doc Waits for the result. `{error, timeout}': the call has been given up. `{error, not_owner}': the caller did not
 %% start it, or has collected it already.
 -spec await(reference(), timeout()) -> py_request:result().
-await(Ref, Timeout) ->
+await(Ref, Timeout) when Timeout =:= infinity; is_integer(Timeout), Timeout >= 0, Timeout =< 16#FFFFFFFF ->
     case erase(?STARTED(Ref)) of
         undefined -> {error, not_owner};
         {finished, Result} -> Result;

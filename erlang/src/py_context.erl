@@ -70,8 +70,8 @@ launch(Id, Mode) ->
         {error, _} = Error -> Error
     end.
 
-%% @doc Waits until a launched context can work. After an error the process still exists, so that whoever is linked to it
-%% is not taken down; stop it.
+%% @doc Waits until a launched context can work. After an error the process still exists, so that whoever is linked
+%% to it is not taken down; stop it.
 -spec ready(context()) -> ok | {error, term()}.
 ready(Context) ->
     try

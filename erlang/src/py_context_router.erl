@@ -1,7 +1,8 @@
 %%% @doc Pools of contexts, and which of them a process uses.
 %%%
-%%% A process gets a context of a pool by the scheduler it runs on at its first call and keeps it: its Python environment
-%%% lives there. A context of a pool that dies is replaced, at the same index; processes that used it move to a live one.
+%%% A process gets a context of a pool by the scheduler it runs on at its first call and keeps it: its Python
+%%% environment lives there. A context of a pool that dies is replaced, at the same index; processes that used it
+%%% move to a live one.
 %%%
 %%% This process starts, stops and replaces contexts. Looking one up reads a table and never waits for it.
 -module(py_context_router).
@@ -30,7 +31,7 @@
 %% Rows are {Pool, Mode, Contexts}, Contexts a tuple of pids.
 -define(TABLE, py_context_router).
 %% #{{Module, Function | '_'} => Pool}, absent while there is no registration: the usual case has to cost nothing.
--define(REGISTRATIONS, {?MODULE, registrations}).
+-define(REGISTRATIONS, ?MODULE).
 %% How long to wait before another try when a dead context could not be replaced.
 -define(RETRY_AFTER, 1000).
 
@@ -115,7 +116,7 @@ get_context(Pool) when is_atom(Pool) ->
                 false -> py_local_env:forget(Pool, Pid), get_context(Pool)
             end;
         {error, context_stopped} ->
-            forget_chosen(Pool),
+            %% It stopped between being chosen and being looked at.
             get_context(Pool);
         {error, Reason} ->
             error(Reason, [Pool])
@@ -146,16 +147,10 @@ select(Pool) ->
         none -> repaired(Pool)
     end.
 
-forget_chosen(Pool) ->
-    case py_local_env:chosen(Pool) of
-        undefined -> ok;
-        Pid -> py_local_env:forget(Pool, Pid)
-    end.
-
 live(Index, Pid) ->
     case is_process_alive(Pid) of
         true -> Pid;
-        false -> repaired(default), element(Index, pool(default))
+        false -> _ = repaired(default), element(Index, pool(default))
     end.
 
 alive_from(Scheduler, Contexts) ->

@@ -30,8 +30,8 @@ runtime(Runtime) ->
 
 manifests() ->
     case py_nif:backends() of
-        [] -> line("~nNo backend and no plugin was found. Each is a .so with its manifest (.json) beside it, looked for~n"
-                   "in priv/backends and priv/plugins, in {search_path, Dirs} and in ERLANG_PYTHON_PATH.", []);
+        [] -> line("~nNo backend and no plugin was found. Each is a .so with its manifest (.json) beside it, looked~n"
+                   "for in priv/backends and priv/plugins, in {search_path, Dirs} and in ERLANG_PYTHON_PATH.", []);
         Found -> [line("~nFound, in the order of preference:", []), [manifest(Manifest) || Manifest <- Found]]
     end.
 

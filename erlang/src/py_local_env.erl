@@ -1,8 +1,8 @@
-%%% @doc What a process remembers about contexts: its Python environment in each, and which context of a pool is its own.
+%%% @doc What a process remembers about contexts: its Python environment in each, and its own context of each pool.
 %%%
 %%% All of it lives in the process dictionary, so it costs no lookup outside the process and ends with it. Under
-%%% `py_local_env' is a map from context pids to `{Context, Env | undefined}': the native context and the namespace of this
-%%% process in it, made when first needed. The environment of a process is freed with the process.
+%%% `py_local_env' is a map from context pids to `{Context, Env | undefined}': the native context and the namespace of
+%%% this process in it, made when first needed. The environment of a process is freed with the process.
 -module(py_local_env).
 
 -export([of_pool/1, of_context/1, with_env/1, for_call/2]).
@@ -13,15 +13,15 @@
 -type entry() :: {pid(), py_nif:context() | remote, py_nif:env() | undefined}.
 
 -define(ENVS, py_local_env).
-%% The entry of the context chosen in the default pool. Other pools have only the pid, under {?CHOSEN, Pool}: the default
-%% pool is the path that counts, and only one copy of an entry has to follow the map.
+%% The entry of the context chosen in the default pool. Other pools have only the pid, under {?CHOSEN, Pool}: the
+%% default pool is the path that counts, and only one copy of an entry has to follow the map.
 -define(CHOSEN, '$py_context').
 -define(BEFORE_BIND, '$py_context_before_bind').
 %% A map larger than this is cleared of dead contexts before it grows.
 -define(MANY, 16).
 
-%% @doc The context this process uses in a pool, chosen now if it has none yet. It may have stopped meanwhile: submitting
-%% to it tells.
+%% @doc The context this process uses in a pool, chosen now if it has none yet. It may have stopped meanwhile:
+%% submitting to it tells.
 -spec of_pool(py_context_router:pool_name()) -> entry() | {error, term()}.
 of_pool(default) ->
     case get(?CHOSEN) of
@@ -31,7 +31,7 @@ of_pool(default) ->
 of_pool(Pool) ->
     case get({?CHOSEN, Pool}) of
         undefined -> choose(Pool);
-        Pid -> of_context(Pid)
+        Pid -> chosen_or_other(Pool, of_context(Pid))
     end.
 
 %% @doc The entry of a context the caller named. `{error, context_stopped}' when the pid is no context, or one no more.
@@ -81,7 +81,7 @@ bind(Pool, Pid) ->
                 undefined -> put({?BEFORE_BIND, Pool}, {chosen, chosen(Pool)});
                 _ -> ok
             end,
-            choose(Pool, Entry),
+            _ = choose(Pool, Entry),
             ok
     end.
 
@@ -109,6 +109,12 @@ forget(Pool, Pid) ->
 
 %% ---------------------------------------------------------------------------------------------------------------------
 
+chosen_or_other(Pool, {error, context_stopped}) ->
+    erase({?CHOSEN, Pool}),
+    choose(Pool);
+chosen_or_other(_Pool, Entry) ->
+    Entry.
+
 choose(Pool) ->
     case py_context_router:select(Pool) of
         {ok, Pid} ->
@@ -132,7 +138,7 @@ restore(_Pool, undefined) ->
 restore(Pool, Pid) ->
     case of_context(Pid) of
         {error, _} -> ok;
-        Entry -> choose(Pool, Entry), ok
+        Entry -> _ = choose(Pool, Entry), ok
     end.
 
 key(default) -> ?CHOSEN;
@@ -145,6 +151,7 @@ remember(Pid, Envs) ->
         undefined ->
             {error, context_stopped};
         Context ->
+            ok = py_nif:context_join(Context),
             put(?ENVS, (alive(Envs))#{Pid => {Context, undefined}}),
             {Pid, Context, undefined}
     end.

@@ -11,7 +11,7 @@
     configure/1, start_runtime/0, runtime/0, backends/0,
     set_host/1, host_stopped/0, execution_mode/0, owngil_supported/0, subinterp_supported/0,
     %% contexts
-    context_new/2, context_destroy/1, context_of/1, context_id/1, context_interrupt/1, context_call/5, context_call/6,
+    context_new/2, context_destroy/1, context_of/1, context_join/1, context_id/1, context_interrupt/1, context_call/5, context_call/6,
     context_eval/2, context_eval/3, context_eval/4, context_exec/2, context_exec/3,
     %% requests
     submit_call/8, submit_eval/6, submit_exec/5, submit_object/7, submit_noop/3, cancel/1,
@@ -123,6 +123,11 @@ context_destroy(_Context) -> ?STUB.
 -spec context_of(pid()) -> context() | undefined.
 context_of(_Pid) -> ?STUB.
 
+%% @doc Lets the context watch the calling process, once for each process: Python code that runs for it is interrupted
+%% when it dies.
+-spec context_join(context()) -> ok.
+context_join(_Context) -> ?STUB.
+
 %% @doc A number no other context of this VM has, or had.
 -spec context_id(context()) -> non_neg_integer().
 context_id(_Context) -> ?STUB.
@@ -225,8 +230,9 @@ object_context(_Object) -> ?STUB.
 build(_Flat) -> ?STUB.
 
 %% @doc Answers a callback with a value, or with a text that Python raises as RuntimeError. `ok' also when nobody waits
-%% any more; the result of the request comes as its message in any case.
--spec answer(Callback :: reference(), ok | error, term()) -> ok.
+%% any more. `{final, Result}': the request ended meanwhile (it was interrupted, or its context stopped) and this is its
+%% result; no message about it comes any more.
+-spec answer(Callback :: reference(), ok | error, term()) -> ok | {final, {error, term()}}.
 answer(_Callback, _Status, _Value) -> ?STUB.
 
 %% @doc Makes a name visible to Python as an attribute of the module `erlang'.

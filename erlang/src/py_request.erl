@@ -151,8 +151,10 @@ await(Ref, Handle, infinity) ->
         {Ref, flat, Flat} ->
             py_nif:build(Flat);
         {Ref, Callback, Name, Args} ->
-            answer(Callback, Name, Args),
-            await(Ref, Handle, infinity)
+            case answer(Callback, Name, Args) of
+                ok -> await(Ref, Handle, infinity);
+                {final, Result} -> Result
+            end
     end;
 await(Ref, Handle, Timeout) ->
     Start = erlang:monotonic_time(millisecond),
@@ -162,8 +164,10 @@ await(Ref, Handle, Timeout) ->
         {Ref, flat, Flat} ->
             py_nif:build(Flat);
         {Ref, Callback, Name, Args} ->
-            answer(Callback, Name, Args),
-            await(Ref, Handle, remaining(Start, Timeout))
+            case answer(Callback, Name, Args) of
+                ok -> await(Ref, Handle, remaining(Start, Timeout));
+                {final, Result} -> Result
+            end
     after Timeout ->
         give_up(Ref, py_nif:cancel(Handle))
     end.
@@ -180,13 +184,15 @@ give_up(_Ref, cancelled) ->
 give_up(_Ref, {overloaded, _Current, _Max} = Overloaded) ->
     {error, Overloaded};
 give_up(Ref, callback) ->
-    receive {Ref, _Callback, _Name, _Args} -> {error, timeout} end;
+    receive
+        {Ref, Callback, _Name, _Args} ->
+            _ = py_nif:answer(Callback, error, <<"the caller has given up">>),
+            {error, timeout}
+    end;
 give_up(Ref, replied) ->
     receive
         {Ref, Result} -> Result;
-        {Ref, flat, Flat} -> py_nif:build(Flat);
-        %% Sent before the answer, and nobody waits for it any more.
-        {Ref, _Callback, _Name, _Args} -> give_up(Ref, replied)
+        {Ref, flat, Flat} -> py_nif:build(Flat)
     end.
 
 refused({error, context_stopped}) -> context_stopped;

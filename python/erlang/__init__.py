@@ -14,9 +14,9 @@ Everything here may be called on any thread.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from typing import Any
+import functools as _functools
+from collections.abc import Callable as _Callable
+from typing import Any as _Any
 
 import _erlang
 from _erlang import Atom, Interrupted, Pid, ProcessError, Ref, Term, atom, call, send, whereis
@@ -36,13 +36,16 @@ __all__ = [
 ]
 
 
+del annotations  # every public name here hides a registered function of that name
+
+
 class SuspensionRequired(BaseException):
     """Named by code written for implementations that suspend Python with an exception. Never raised here."""
 
 
-def __getattr__(name: str) -> Callable[..., Any]:
+def __getattr__(name: str) -> _Callable[..., _Any]:
     if _erlang.is_registered(name):
-        return functools.partial(call, name)
+        return _functools.partial(call, name)
     raise AttributeError(
         f"module 'erlang' has no attribute {name!r}, and no Erlang function is registered under that name"
     )

@@ -175,8 +175,13 @@ an_abandoned_spawned_call_is_harmless(_Config) ->
     0 = py_semaphore:current().
 
 parallel_keeps_the_order(_Config) ->
-    {ok, Results} = py:parallel([{math, factorial, [N]} || N <- lists:seq(1, 20)]),
-    true = Results =:= [{ok, lists:foldl(fun erlang:'*'/2, 1, lists:seq(1, N))} || N <- lists:seq(1, 20)].
+    case py:parallel([{math, factorial, [N]} || N <- lists:seq(1, 20)]) of
+        {ok, Results} ->
+            true = Results =:= [{ok, lists:foldl(fun erlang:'*'/2, 1, lists:seq(1, N))} || N <- lists:seq(1, 20)];
+        {error, subinterpreters_not_supported} ->
+            %% Only a Python that cannot run two contexts side by side may say so.
+            false = py:subinterp_supported() orelse ep_ct:mode() =:= freethreaded
+    end.
 
 context_takes_an_index(_Config) ->
     true = is_pid(py:context()),
@@ -215,9 +220,9 @@ the_doctor_prints_what_runs(_Config) ->
         || Part <- [binary_to_list(Number), "libpython", atom_to_list(ep_ct:mode())]].
 
 backends_are_data(_Config) ->
-    [#{kind := _, mode := Mode, libpython := Libpython, file := File}] =
-        [Backend || #{status := chosen} = Backend <- py_nif:backends()],
-    true = Mode =:= ep_ct:mode(),
+    [#{libpython := Libpython, file := File}] =
+        [Backend || #{kind := backend, status := chosen, mode := Mode} = Backend <- py_nif:backends(),
+            Mode =:= ep_ct:mode()],
     [true = filelib:is_regular(Path) || Path <- [Libpython, File]].
 
 kinds_of_handles(_Config) ->
@@ -243,6 +248,5 @@ calls_without_a_timeout_give_up_after_thirty_seconds(_Config) ->
             fun() -> py:eval(<<"forever()">>) end,
             fun() -> py:await(py:spawn_call('__main__', forever, [])) end
         ])],
-        receive after 29000 -> ok end,
-        [{{error, timeout}, true} = ep_ct:result(Waiter) || Waiter <- Waiters]
+        [{{error, timeout}, true} = ep_ct:result(Waiter, 60000) || Waiter <- Waiters]
     end).

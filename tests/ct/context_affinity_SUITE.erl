@@ -12,7 +12,7 @@
 -export([
     a_bound_context_serves_calls_evals_and_execs/1, a_binding_ends_with_unbind/1, a_binding_is_of_one_process_only/1,
     a_binding_is_of_one_pool_only/1, a_binding_can_be_replaced/1, an_exception_does_not_end_a_binding/1,
-    a_process_bound_to_a_context_that_died_gets_a_live_one/1, unbinding_without_binding_is_harmless/1
+    a_process_bound_to_a_context_that_died_gets_a_live_one/1, what_is_not_bound_stays_as_it_is/1
 ]).
 -export([
     one_context_is_one_thread/1, two_contexts_are_two_threads/1, thread_local_data_persists_in_a_context/1,
@@ -31,7 +31,7 @@ all() ->
         calls_survive_the_death_of_their_context,
         a_bound_context_serves_calls_evals_and_execs, a_binding_ends_with_unbind, a_binding_is_of_one_process_only,
         a_binding_is_of_one_pool_only, a_binding_can_be_replaced, an_exception_does_not_end_a_binding,
-        a_process_bound_to_a_context_that_died_gets_a_live_one, unbinding_without_binding_is_harmless,
+        a_process_bound_to_a_context_that_died_gets_a_live_one, what_is_not_bound_stays_as_it_is,
         one_context_is_one_thread, two_contexts_are_two_threads, thread_local_data_persists_in_a_context,
         the_pool_shows_its_contexts, contexts_started_follows_the_pool, a_database_connection_is_kept,
         results_accumulate, a_pickled_model_is_loaded_once, a_session_keeps_its_history, nothing_is_left_behind
@@ -221,8 +221,9 @@ a_process_bound_to_a_context_that_died_gets_a_live_one(_Config) ->
         {ok, 4.0} = py:call(math, sqrt, [16])
     end).
 
-unbinding_without_binding_is_harmless(_Config) ->
+what_is_not_bound_stays_as_it_is(_Config) ->
     Context = py:context(),
+    {error, _} = py_context_router:bind_context(self()),
     ok = py_context_router:unbind_context(),
     ok = py_context_router:unbind_context(ep_no_such_pool),
     Context = py:context().

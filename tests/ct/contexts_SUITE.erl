@@ -155,6 +155,7 @@ a_stopped_context_answers_its_waiters(_Config) ->
 the_supervisor_starts_and_stops_contexts(_Config) ->
     Before = lists:sort(py_context_sup:which_contexts()),
     [] = py_context_router:contexts() -- Before,
+    {error, {already_started, _}} = py_context_sup:start_link(),
     {ok, One} = py_context_sup:start_context(one, ep_ct:context_mode()),
     {ok, Two} = py_context_sup:start_context({any, term}, ep_ct:context_mode()),
     true = lists:sort([One, Two | Before]) =:= lists:sort(py_context_sup:which_contexts()),

@@ -7,9 +7,12 @@
 
 -export([mode/0, context_mode/0, init_suite/1, end_suite/1, end_case/0, audit/1, alive/1]).
 -export([start_application/0, code_paths/0, restart/0, restart_contexts/0, with_environment/2]).
--export([with_context/1, with_contexts/2, with_function/3, with_peer/1, with_peer/2]).
+-export([with_context/1, with_contexts/2, with_function/3, with_peer/1, with_peer/2, with_peer/3]).
 -export([in_process/1, wait_until/1, message/0, down/1, mailbox_empty/0]).
--export([busy/1, busy/2, result/1]).
+-export([busy/1, busy/2, result/1, result/2]).
+
+-type remote_call() :: fun((module(), atom(), [term()]) -> term()).
+%% Calls a function on the second VM.
 
 -define(AUDITED, [contexts, requests, callbacks, envs, objects, messages]).
 -define(DEADLINE, 20000).
@@ -38,6 +41,8 @@ context_mode() ->
 -spec init_suite([tuple()]) -> [tuple()].
 init_suite(Config) ->
     start_application(),
+    %% Threads of contexts that ran before, in another suite, may still be ending.
+    wait_until(fun() -> alive(contexts) =:= length(py_context_sup:which_contexts()) end),
     [{counters_before, counters()} | Config].
 
 %% @doc The body of end_per_suite: the audit, and the end of the application.
@@ -176,15 +181,20 @@ with_function(Name, Function, Fun) ->
     end.
 
 %% @doc Runs a case on a second VM, for what can only be done once in a VM or would spoil it. No distribution needed.
--spec with_peer(fun((fun((module(), atom(), list()) -> term())) -> Result)) -> Result.
+-spec with_peer(fun((remote_call()) -> Result)) -> Result.
 with_peer(Fun) ->
     with_peer([], Fun).
 
 %% @doc The same with the application started there, with these values in its environment.
--spec with_peer([{atom(), term()}] | not_started, fun((fun((module(), atom(), list()) -> term())) -> Result)) -> Result.
+-spec with_peer([{atom(), term()}] | not_started, fun((remote_call()) -> Result)) -> Result.
 with_peer(Values, Fun) ->
-    {ok, Peer, _} = peer:start(#{connection => 0, wait_boot => 60000, args => ["-pa" | code_paths()]}),
-    Call = fun(Module, Function, Args) -> peer:call(Peer, Module, Function, Args, 120000) end,
+    with_peer(Values, [], Fun).
+
+%% @doc The same with more arguments for the VM.
+-spec with_peer([{atom(), term()}] | not_started, [string()], fun((remote_call()) -> Result)) -> Result.
+with_peer(Values, Args, Fun) ->
+    {ok, Peer, _} = peer:start(#{connection => 0, wait_boot => 60000, args => Args ++ ["-pa" | code_paths()]}),
+    Call = fun(Module, Function, Arguments) -> peer:call(Peer, Module, Function, Arguments, 120000) end,
     try
         prepare(Values, Call),
         Fun(Call)
@@ -230,10 +240,10 @@ message() ->
 %% @doc Waits for a process to end and says why it did.
 -spec down(pid()) -> term().
 down(Pid) ->
-    down(Pid, monitor(process, Pid)).
+    down(Pid, monitor(process, Pid), ?DEADLINE).
 
-down(Pid, Monitor) ->
-    receive {'DOWN', Monitor, process, Pid, Reason} -> Reason after ?DEADLINE -> ct:fail({still_alive, Pid}) end.
+down(Pid, Monitor, Deadline) ->
+    receive {'DOWN', Monitor, process, Pid, Reason} -> Reason after Deadline -> ct:fail({still_alive, Pid}) end.
 
 -spec mailbox_empty() -> ok.
 mailbox_empty() ->
@@ -268,8 +278,12 @@ def spin(pid, token):
 
 %% @doc What a process of busy/1 or spawn_monitor ended with: the result of its call, or the reason it was killed.
 -spec result({pid(), reference()}) -> term().
-result({Pid, Monitor}) ->
-    case down(Pid, Monitor) of
+result(Process) ->
+    result(Process, ?DEADLINE).
+
+-spec result({pid(), reference()}, timeout()) -> term().
+result({Pid, Monitor}, Deadline) ->
+    case down(Pid, Monitor, Deadline) of
         {result, Result} -> Result;
         {Reason, [{_, _, _, _} | _] = Stack} -> erlang:raise(error, Reason, Stack);
         Reason -> Reason

@@ -14,28 +14,30 @@ init(Config) ->
 %% case made has to be gone. (Common Test counts a returned failure, not a crash, in end_per_testcase.)
 -spec finish([tuple()]) -> ok | {fail, term()}.
 finish(Config) ->
+    Ctx = proplists:get_value(ctx, Config),
     ep_background:kill_all(),
     try
-        end_context(proplists:get_value(ctx, Config)),
-        ok = ep_ct:mailbox_empty(),
-        forget_environments(),
-        ep_live:back_to(proplists:get_value(live_before, Config))
+        audit(Ctx, Config)
     catch
         Class:Reason:Stack -> {fail, {Class, Reason, Stack}}
+    after
+        py_context:stop(Ctx)
     end.
+
+audit(Ctx, Config) ->
+    proplists:get_value(tc_status, Config) =:= ok andalso check(Ctx, proplists:get_value(live_before, Config)),
+    ok.
+
+check(Ctx, Before) ->
+    is_process_alive(Ctx) andalso ep_expect:still_works(Ctx),
+    ok = ep_ct:mailbox_empty(),
+    py_context:stop(Ctx),
+    forget_environments(),
+    ep_live:back_to(Before).
 
 %% What the end of the case's process will drop.
 forget_environments() ->
     [erase(Key) || Key <- get_keys(), is_atom(Key), lists:prefix("py_", string:trim(atom_to_list(Key), leading, "$"))].
-
-end_context(Ctx) ->
-    case is_process_alive(Ctx) of
-        true ->
-            ep_expect:still_works(Ctx),
-            ok = py_context:stop(Ctx);
-        false ->
-            ok
-    end.
 
 %% @doc Not linked: a case that kills its context is not to die of it.
 -spec start() -> pid().

@@ -1,4 +1,4 @@
-%%% @doc What is alive in the native core, and that it goes back to where it was.
+%%% @doc What is alive in the native core, and that nothing new stays.
 -module(ep_live).
 
 -export([snapshot/0, back_to/1, count/1, count/2, resident_bytes/0]).
@@ -9,14 +9,14 @@
 -spec snapshot() -> #{atom() => non_neg_integer()}.
 snapshot() -> maps:without(?NOT_ALIVE, py_nif:counters()).
 
-%% Waits until every counter is where it was; says which ones are not otherwise.
+%% Waits until no counter is above where it was; says which ones are otherwise.
 -spec back_to(#{atom() => non_neg_integer()}) -> ok.
 back_to(Before) ->
     try
         ep_ct:wait_until(fun() ->
             %% Handles this process dropped are gone when its heap is collected.
             erlang:garbage_collect(),
-            snapshot() =:= Before
+            differences(Before, snapshot()) =:= []
         end),
         ok
     catch
@@ -41,5 +41,4 @@ resident_bytes() ->
     end.
 
 differences(Before, After) ->
-    [{Name, {was, Was}, {is, maps:get(Name, After, none)}} || {Name, Was} <- maps:to_list(Before),
-                                                              maps:get(Name, After, none) =/= Was].
+    [{Name, {was, Was}, {is, Is}} || {Name, Was} <- maps:to_list(Before), #{Name := Is} <- [After], Is > Was].

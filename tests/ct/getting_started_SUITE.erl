@@ -89,6 +89,8 @@ a_spawned_call_is_awaited(_Config) ->
     Ref = py:spawn_call(math, factorial, [20]),
     true = is_reference(Ref),
     {ok, 2432902008176640000} = py:await(Ref),
+    {ok, Huge} = py:await(py:spawn_call(math, factorial, [1000])),
+    true = list_to_integer(Huge) =:= factorial(1000),
     Failing = py:spawn_call(math, sqrt, [-1]),
     {error, {'ValueError', "math domain error" ++ _}} = py:await(Failing, 5000).
 
@@ -240,7 +242,15 @@ a_timeout_leaves_no_late_reply(_Config) ->
 %% Features
 
 the_mode_mirrors_the_environment(_Config) ->
-    true = py:execution_mode() =:= ep_ct:context_mode().
+    true = py:execution_mode() =:= ep_ct:context_mode(),
+    try
+        [begin
+            ok = application:set_env(erlang_python, context_mode, Mode),
+            Mode = py:execution_mode()
+        end || Mode <- [worker, owngil]]
+    after
+        ok = application:set_env(erlang_python, context_mode, ep_ct:context_mode())
+    end.
 
 the_semaphore_is_visible(_Config) ->
     true = py_semaphore:max_concurrent() >= 1,
@@ -321,7 +331,12 @@ a_parallel_map_runs_in_erlang(_Config) ->
     end).
 
 calls_run_in_parallel(_Config) ->
-    {ok, [{ok, 4.0}, {ok, 5.0}, {ok, 6.0}]} =
-        py:parallel([{math, sqrt, [16]}, {math, sqrt, [25]}, {math, sqrt, [36]}]),
-    {ok, []} = py:parallel([]),
-    {ok, [{ok, 2.0}, {error, {'ValueError', _}}]} = py:parallel([{math, sqrt, [4]}, {math, sqrt, [-1]}]).
+    Calls = [{math, sqrt, [16]}, {math, sqrt, [25]}, {math, sqrt, [-1]}],
+    %% Contexts of one interpreter with a GIL cannot run side by side, whatever the test would like.
+    case py:subinterp_supported() orelse ep_ct:mode() =:= freethreaded of
+        true ->
+            {ok, [{ok, 4.0}, {ok, 5.0}, {error, {'ValueError', _}}]} = py:parallel(Calls),
+            {ok, []} = py:parallel([]);
+        false ->
+            {error, subinterpreters_not_supported} = py:parallel(Calls)
+    end.

@@ -17,7 +17,8 @@
     a_function_takes_priority_over_its_module/1, unregistering_routes_back_to_the_default_pool/1,
     spawned_calls_follow_the_registration/1, calls_with_keywords_follow_the_registration/1,
     an_explicit_pool_beats_the_registration/1, an_explicit_context_beats_the_registration/1,
-    registrations_are_listed/1, registering_again_replaces/1, both_modules_register/1,
+    registrations_are_listed/1, registering_again_replaces/1, a_module_registered_to_no_pool_is_refused/1,
+    both_modules_register/1,
     unregistering_the_unknown_is_harmless/1, a_slow_pool_does_not_delay_the_default_pool/1,
     a_batch_is_fetched_in_parallel/1, nothing_is_left_behind/1
 ]).
@@ -36,7 +37,8 @@ all() ->
         a_function_takes_priority_over_its_module, unregistering_routes_back_to_the_default_pool,
         spawned_calls_follow_the_registration, calls_with_keywords_follow_the_registration,
         an_explicit_pool_beats_the_registration, an_explicit_context_beats_the_registration,
-        registrations_are_listed, registering_again_replaces, both_modules_register,
+        registrations_are_listed, registering_again_replaces, a_module_registered_to_no_pool_is_refused,
+        both_modules_register,
         unregistering_the_unknown_is_harmless, a_slow_pool_does_not_delay_the_default_pool,
         a_batch_is_fetched_in_parallel, nothing_is_left_behind
     ].
@@ -45,10 +47,14 @@ init_per_suite(Config) -> ep_ct:init_suite(Config).
 end_per_suite(Config) -> ep_ct:end_suite(Config).
 
 %% Every case has a pool `io' of two contexts, and no registrations.
+init_per_testcase(nothing_is_left_behind, Config) ->
+    Config;
 init_per_testcase(_Case, Config) ->
     {ok, Contexts} = py_context_router:start_pool(io, 2, ep_ct:context_mode()),
     [{contexts, Contexts}, {threads, [thread(Context) || Context <- Contexts]} | Config].
 
+end_per_testcase(nothing_is_left_behind, _Config) ->
+    ep_ct:end_case();
 end_per_testcase(_Case, _Config) ->
     [forget(Registration) || {Registration, _} <- py_context_router:list_pool_registrations()],
     ok = py_context_router:stop_pool(io),
@@ -241,6 +247,13 @@ registering_again_replaces(_Config) ->
     ok = py:register_pool(default, json),
     default = py_context_router:lookup_pool(json, loads),
     [{{json, '_'}, default}] = py_context_router:list_pool_registrations().
+
+a_module_registered_to_no_pool_is_refused(_Config) ->
+    ok = py:register_pool(ep_no_such_pool, json),
+    {error, _} = py:call(json, dumps, [1]),
+    {error, _} = py:await(py:spawn_call(json, dumps, [1])),
+    ok = py:unregister_pool(json),
+    {ok, <<"1">>} = py:call(json, dumps, [1]).
 
 both_modules_register(_Config) ->
     ok = py_context_router:init_pool_registry(),

@@ -3,7 +3,7 @@
 
 -export([suite/0, all/0, init_per_suite/1, end_per_suite/1, end_per_testcase/2]).
 -export([
-    the_mode_is_worker_or_owngil/1, support_for_subinterpreters_is_a_boolean/1, a_context_says_what_it_is/1,
+    support_for_subinterpreters_is_a_boolean/1, a_context_says_what_it_is/1,
     owngil_contexts_need_support/1, the_router_starts_with_the_number_asked_for/1,
     starting_a_running_pool_changes_nothing/1, stopping_ends_every_context/1, contexts_share_no_state/1,
     many_processes_share_a_context/1, busy_contexts_do_not_block_each_other/1, nothing_is_left_behind/1
@@ -13,7 +13,7 @@ suite() -> [{timetrap, {seconds, 60}}].
 
 all() ->
     [
-        the_mode_is_worker_or_owngil, support_for_subinterpreters_is_a_boolean, a_context_says_what_it_is,
+        support_for_subinterpreters_is_a_boolean, a_context_says_what_it_is,
         owngil_contexts_need_support, the_router_starts_with_the_number_asked_for,
         starting_a_running_pool_changes_nothing, stopping_ends_every_context, contexts_share_no_state,
         many_processes_share_a_context, busy_contexts_do_not_block_each_other, nothing_is_left_behind
@@ -29,9 +29,6 @@ end_per_testcase(_Case, _Config) ->
 nothing_is_left_behind(Config) -> ep_ct:audit(Config).
 
 %% ---------------------------------------------------------------------------------------------------------------------
-
-the_mode_is_worker_or_owngil(_Config) ->
-    true = py:execution_mode() =:= ep_ct:context_mode().
 
 support_for_subinterpreters_is_a_boolean(_Config) ->
     true = is_boolean(py:subinterp_supported()),

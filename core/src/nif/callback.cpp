@@ -96,10 +96,31 @@ ERL_NIF_TERM make_callback(ErlNifEnv *env, WaitCell *cell) {
     return make_callback(env, nullptr, cell, 0, 0);
 }
 
-void destroy_callback(ErlNifEnv *, void *resource) {
+bool settle(Callback &callback) {
+    if (callback.answered.exchange(true)) {
+        return false;
+    }
+    Counters::add(core().counters.callbacks, -1);
+    return true;
+}
+
+Request *end_call(const Callback &callback, ERL_NIF_TERM &reason) {
+    uint64_t generation = 0;
+    Request *request = callback.handle != 0 ? find_request(callback.handle, generation) : nullptr;
+    if (request == nullptr || request->state.end_call(generation) || !request->state.parked(generation)) {
+        return nullptr;
+    }
+    reason = request->result;
+    return request;
+}
+
+void destroy_callback(ErlNifEnv *env, void *resource) {
     auto *callback = static_cast<Callback *>(resource);
-    if (!callback->answered.exchange(true)) {
-        if (Reply *reply = take_reply(callback->frame, EP_NO_ANSWER)) {
+    if (settle(*callback)) {
+        ERL_NIF_TERM reason = 0;
+        if (Request *over = end_call(*callback, reason)) {
+            recycle(over, env);
+        } else if (Reply *reply = take_reply(callback->frame, EP_NO_ANSWER)) {
             deliver(*callback, reply);
         }
     }
@@ -107,7 +128,6 @@ void destroy_callback(ErlNifEnv *, void *resource) {
         enif_release_resource(callback->context);
     }
     callback->~Callback();
-    Counters::add(core().counters.callbacks, -1);
 }
 
 void deliver(const Callback &callback, Reply *reply) {

@@ -44,6 +44,11 @@ ERL_NIF_TERM make_callback(ErlNifEnv *env, Context *context, uint64_t frame, uin
 ERL_NIF_TERM make_callback(ErlNifEnv *env, WaitCell *cell);
 void destroy_callback(ErlNifEnv *env, void *resource);
 
+// Whether nobody has answered it before: then the caller of this does.
+bool settle(Callback &callback);
+// Tells the request that its caller has answered. If that was over already, it is returned, to be recycled, with the
+// reason it ended for.
+Request *end_call(const Callback &callback, ERL_NIF_TERM &reason);
 // Hands a reply to whoever waits; it has been given away.
 void deliver(const Callback &callback, Reply *reply);
 

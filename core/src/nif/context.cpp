@@ -206,7 +206,6 @@ void Context::call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, ep_answ
         return;
     }
     Frame frame{next_frame_++, request};
-    const uint64_t generation = request != nullptr ? request->state.generation() : 0;
     answer->status = send_call(env, name, args, frame);
     if (answer->status != EP_OK) {
         return;
@@ -229,9 +228,6 @@ void Context::call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, ep_answ
         }
         answer->value = frame.reply->flat.view();
         answer->owner = frame.reply;
-    }
-    if (answer->status == EP_NO_ANSWER && request != nullptr) {
-        request->state.end_call(generation);
     }
 }
 
@@ -260,13 +256,9 @@ ep_status Context::send_call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM arg
     return status;
 }
 
-// Serves the inbox until the frame has its answer. Everything served here runs on top of it, so the frames below can
-// only go on when those above are done: once one below has its answer, new work is let in only if it comes from a
-// process that a wait on this stack depends on, or when nothing else has moved for a while, since such a process may
-// have asked another one to call.
+// Serves the inbox until the frame has its answer.
 ep_status Context::wait(Frame &frame) {
-    bool patient = false;
-    Clock::time_point patience_end;
+    last_move_ = Clock::now();
     for (;;) {
         receive();
         if (frame.reply != nullptr) {
@@ -279,26 +271,58 @@ ep_status Context::wait(Frame &frame) {
             return EP_INTERRUPTED;
         }
         run_releases();
-        Admit admit = frames_.size() >= busy_depth ? Admit::involved : Admit::all;
         Parker::Deadline deadline;
-        if (admit == Admit::all && owes_below(frame)) {
-            if (!patient) {
-                patient = true;
-                patience_end = Clock::now() + patience;
-            }
-            if (Clock::now() < patience_end) {
-                admit = Admit::involved;
-                deadline = patience_end;
-            }
-        }
-        if (Request *request = next(admit)) {
+        if (Request *request = next(admission(frame, deadline))) {
             serve(request);
-            patient = false;
+            last_move_ = Clock::now();
+        } else if (deadline && frames_.size() >= crowded_depth && Clock::now() >= *deadline) {
+            refuse_one();
         } else {
             detach();
             inbox_.wait(deadline);
         }
     }
+}
+
+// Who is let in while a frame waits. Everything served here runs on top of it, so the frames below can only go on when
+// those above are done. Processes that run a callback of this context are let in always: a wait depends on them. So it
+// may on others, which such a process has asked to call, and nobody can tell which; so others are let in freely while
+// the stack is low and owes nobody an answer, else one at a time when nothing has moved for a while, and not at all when
+// it is crowded.
+Context::Admit Context::admission(const Frame &frame, Parker::Deadline &deadline) const {
+    const size_t depth = frames_.size();
+    if (depth < busy_depth && !owes_below(frame)) {
+        return Admit::all;
+    }
+    if (!others_wait()) {
+        return Admit::involved;
+    }
+    deadline = last_move_ + (depth < crowded_depth ? Clock::duration{patience} : Clock::duration{crowded_patience});
+    return depth < crowded_depth && Clock::now() >= *deadline ? Admit::all : Admit::involved;
+}
+
+bool Context::others_wait() const {
+    std::lock_guard lock{queue_mutex_};
+    return !ready_.empty();
+}
+
+// Nothing has moved on a crowded stack for long: most likely calls that nest without end, by way of other processes.
+void Context::refuse_one() {
+    Request *request = nullptr;
+    {
+        std::lock_guard lock{queue_mutex_};
+        request = ready_.pop();
+    }
+    last_move_ = Clock::now();
+    if (request == nullptr) {
+        return;
+    }
+    if (request->wants_reply() && request->state.reply()) {
+        send_result(request, nullptr, request->env,
+                    make_exception(request->env, "RecursionError",
+                                   "too many erlang.call() wait in this context, and none was answered for long"));
+    }
+    recycle(request, nullptr);
 }
 
 // Whether a wait below this one has its answer already.
@@ -341,6 +365,28 @@ bool Context::interrupt_running() {
     wake();
     core().runtime.interrupt(this, serial);
     return true;
+}
+
+void Context::process_down(ErlNifEnv *env, const ErlNifPid &pid) {
+    if (enif_compare_pids(&pid, &owner_) == 0) {
+        stop(env);
+        return;
+    }
+    // What it waited for is of no use any more, and may never end by itself.
+    std::vector<uint64_t> serials;
+    {
+        std::lock_guard lock{queue_mutex_};
+        for (Request *request : running_) {
+            if (request->wants_reply() && enif_compare_pids(&request->caller, &pid) == 0) {
+                request->interrupted.store(true);
+                serials.push_back(request->handle());
+            }
+        }
+    }
+    for (uint64_t serial : serials) {
+        wake();
+        core().runtime.interrupt(this, serial);
+    }
 }
 
 uint64_t Context::running_serial() {
@@ -397,6 +443,7 @@ void Context::deliver(Reply *reply) {
     for (auto frame = frames_.rbegin(); frame != frames_.rend(); ++frame) {
         if ((*frame)->id == reply->frame) {
             (*frame)->reply = reply;
+            last_move_ = Clock::now();
             return;
         }
     }
@@ -472,7 +519,7 @@ void Context::drop(Request *request) {
 void Context::work(Request *request) {
     ErlNifEnv *out = request->reply_in_place() ? request->env : reply_env_;
     if (out == reply_env_ && !frames_.empty()) {
-        out = enif_alloc_env(); // a wait below this one may be building in the thread's own
+        out = take_env(); // a wait below this one may be building in the thread's own
     }
     ep_request work{};
     work.size = sizeof work;
@@ -494,26 +541,54 @@ void Context::finish(Request *request) {
         running_.pop_back();
     }
     ErlNifEnv *out = request->op == Request::op_noop ? request->env : request->out;
+    const bool out_is_own = out == request->env;
     release_slot(request, nullptr); // before the caller can look at the semaphore
-    if (request->wants_reply() && request->state.reply_in_order()) {
-        if (stopping()) {
-            send_result(request, nullptr, out, make_error(out, core().atoms.context_stopped));
-        } else if (request->interrupted.load(std::memory_order_relaxed)) { // set under queue_mutex_
-            send_result(request, nullptr, out, make_error(out, core().atoms.interrupted));
-        } else if (request->result_is_flat) {
-            send_flat(request, out, request->result);
-        } else {
-            send_result(request, nullptr, out, request->result);
-        }
+    ERL_NIF_TERM failure = 0;
+    if (stopping()) {
+        failure = core().atoms.context_stopped;
+    } else if (request->interrupted.load(std::memory_order_relaxed)) { // set under queue_mutex_
+        failure = core().atoms.interrupted;
     }
-    if (out != request->env) {
-        if (out == reply_env_) {
-            enif_clear_env(out);
-        } else {
-            enif_free_env(out);
-        }
+    bool parked = false;
+    if (request->wants_reply()) {
+        do {
+            if (request->state.reply()) {
+                send_outcome(request, out, failure);
+                break;
+            }
+            // Its caller still runs a callback whose wait was cut short.
+            parked = park(request, failure);
+        } while (!parked && request->state.phase() == Phase::running);
     }
-    recycle(request, nullptr);
+    if (out == reply_env_) {
+        enif_clear_env(out);
+    } else if (!out_is_own) {
+        give_env(out);
+    }
+    if (!parked) {
+        recycle(request, nullptr);
+    }
+}
+
+// Leaves a request to its callback. False when that has just been answered, or the request was cancelled.
+bool Context::park(Request *request, ERL_NIF_TERM failure) {
+    ERL_NIF_TERM result = request->result;
+    request->result = failure != 0 ? failure : core().atoms.interrupted;
+    if (request->state.park()) {
+        return true;
+    }
+    request->result = result;
+    return false;
+}
+
+void Context::send_outcome(Request *request, ErlNifEnv *out, ERL_NIF_TERM failure) {
+    if (failure != 0) {
+        send_result(request, nullptr, out, make_error(out, failure));
+    } else if (request->result_is_flat) {
+        send_flat(request, out, request->result);
+    } else {
+        send_result(request, nullptr, out, request->result);
+    }
 }
 
 void destroy_context(ErlNifEnv *, void *resource) {
@@ -521,8 +596,8 @@ void destroy_context(ErlNifEnv *, void *resource) {
     Counters::add(core().counters.contexts, -1);
 }
 
-void context_owner_down(ErlNifEnv *env, void *resource, ErlNifPid *, ErlNifMonitor *) {
-    static_cast<Context *>(resource)->owner_down(env);
+void context_process_down(ErlNifEnv *env, void *resource, ErlNifPid *pid, ErlNifMonitor *) {
+    static_cast<Context *>(resource)->process_down(env, *pid);
 }
 
 } // namespace ep

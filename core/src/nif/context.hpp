@@ -72,16 +72,20 @@ public:
     // erlang.call on this context's thread. Fills in the answer. [context-thread][attached]
     void call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, ep_answer *answer);
 
-    // The monitor of the owner fired.
-    void owner_down(ErlNifEnv *env) { stop(env); }
+    // Watches a process that is going to make requests. [scheduler]
+    void join(ErlNifEnv *env, const ErlNifPid &caller) { enif_monitor_process(env, this, &caller, nullptr); }
+    // A process that is watched has ended: the owner, or one that made requests.
+    void process_down(ErlNifEnv *env, const ErlNifPid &pid);
 
 private:
-    // How deep erlang.call may nest. From the first bound on, only processes that run a callback of this context are
-    // served in a wait; at the second one a call fails.
+    // How many erlang.call may wait on the stack: from the first bound on requests are let in slowly, from the second
+    // only those a wait depends on, and at the third a call fails.
     static constexpr size_t busy_depth = 32;
+    static constexpr size_t crowded_depth = 96;
     static constexpr size_t max_depth = 128;
-    // How long a wait that keeps an answered one below it waiting lets nothing new in.
+    // For how long nothing must have moved before another request is let in, or refused when it is crowded.
     static constexpr std::chrono::milliseconds patience{10};
+    static constexpr std::chrono::milliseconds crowded_patience{5000};
     // How many requests are served before others get a chance at the interpreter.
     static constexpr uint32_t attached_bound = 128;
 
@@ -99,11 +103,16 @@ private:
     void serve(Request *request);
     void work(Request *request);
     void finish(Request *request);
+    bool park(Request *request, ERL_NIF_TERM failure);
+    void send_outcome(Request *request, ErlNifEnv *out, ERL_NIF_TERM failure);
     void drop(Request *request);
 
     ep_status send_call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, const Frame &frame);
     ep_status wait(Frame &frame);
+    Admit admission(const Frame &frame, Parker::Deadline &deadline) const;
     bool owes_below(const Frame &frame) const;
+    bool others_wait() const;
+    void refuse_one();
 
     void attach();
     void detach();
@@ -114,7 +123,7 @@ private:
     Inbox inbox_;
     std::atomic<bool> ended_{false};
 
-    std::mutex queue_mutex_;
+    mutable std::mutex queue_mutex_;
     RequestList ready_;              // guarded by queue_mutex_: received, not started
     std::vector<Request *> running_; // guarded by queue_mutex_: the stack of what runs, the top last
     bool stopping_ = false;          // guarded by queue_mutex_
@@ -132,11 +141,12 @@ private:
     bool attached_ = false;
     uint32_t served_ = 0;
     uint64_t next_frame_ = 1;
+    Clock::time_point last_move_; // when a wait on the stack last got its answer, or a request was served
     std::vector<Frame *> frames_;
     ErlNifEnv *reply_env_ = nullptr;
 };
 
 void destroy_context(ErlNifEnv *env, void *resource);
-void context_owner_down(ErlNifEnv *env, void *resource, ErlNifPid *pid, ErlNifMonitor *monitor);
+void context_process_down(ErlNifEnv *env, void *resource, ErlNifPid *pid, ErlNifMonitor *monitor);
 
 } // namespace ep

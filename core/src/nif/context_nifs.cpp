@@ -56,6 +56,13 @@ ERL_NIF_TERM nif_context_of(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
     return context != 0 ? context : core().atoms.undefined;
 }
 
+ERL_NIF_TERM nif_context_join(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
+    ErlNifPid self;
+    enif_self(env, &self);
+    get_context(env, argv[0])->join(env, self);
+    return core().atoms.ok;
+}
+
 ERL_NIF_TERM nif_context_id(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
     return enif_make_uint64(env, get_context(env, argv[0])->id());
 }

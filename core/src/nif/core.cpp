@@ -35,6 +35,7 @@ Atoms::Atoms(ErlNifEnv *env) {
     granted = atom("granted");
     wait = atom("wait");
     flat = atom("flat");
+    final = atom("final");
     py_native = atom("py_native");
     forward = atom("forward");
     log = atom("log");

@@ -22,7 +22,7 @@ struct Atoms {
 
     ERL_NIF_TERM ok, error, ready, undefined, true_, false_;
     ERL_NIF_TERM context_stopped, env_wrong_interpreter, interrupted, timeout, overloaded, not_running;
-    ERL_NIF_TERM cancelled, callback, replied, granted, wait, flat;
+    ERL_NIF_TERM cancelled, callback, replied, granted, wait, flat, final;
     ERL_NIF_TERM py_native, forward, log, infinity;
 };
 

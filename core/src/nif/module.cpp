@@ -22,7 +22,7 @@ ErlNifResourceType *open_type(ErlNifEnv *env, const char *name, ErlNifResourceDt
 
 bool open_types(ErlNifEnv *env) {
     ResourceTypes &types = core().types;
-    types.context = open_type(env, "context", destroy_context, context_owner_down);
+    types.context = open_type(env, "context", destroy_context, context_process_down);
     types.space = open_type(env, "env", destroy_space);
     types.object = open_type(env, "object", destroy_object);
     types.callback = open_type(env, "callback", destroy_callback);
@@ -64,6 +64,7 @@ ErlNifFunc functions[] = {
     {"context_new", 2, guarded<nif_context_new>, 0},
     {"context_destroy", 1, guarded<nif_context_destroy>, 0},
     {"context_of", 1, guarded<nif_context_of>, 0},
+    {"context_join", 1, guarded<nif_context_join>, 0},
     {"context_id", 1, guarded<nif_context_id>, 0},
     {"context_interrupt", 1, guarded<nif_context_interrupt>, 0},
     {"submit_call", 8, submit_call, 0},

@@ -12,7 +12,7 @@ constexpr int index_bits = 22; // as many as the pool can have
 constexpr uint64_t generation_mask = (uint64_t{1} << 36) - 1; // so that a handle is a small integer to the VM
 
 bool granted(Semaphore::Waiter *waiter, void *environment) {
-    auto *request = static_cast<Request *>(waiter);
+    auto *request = &static_cast<Request &>(*waiter); // never null, which the compiler must not think
     request->has_slot = true;
     if (request->context->post(request)) {
         return true;
@@ -61,8 +61,7 @@ Request *take_request(Context *context, Space *space) {
 }
 
 void release_slot(Request *request, ErlNifEnv *caller) {
-    if (request->has_slot) {
-        request->has_slot = false;
+    if (request->has_slot.exchange(false)) {
         core().semaphore.release(caller);
     }
 }

@@ -43,7 +43,7 @@ struct Request final : Message, Semaphore::Waiter, Parcel {
     ERL_NIF_TERM ref = 0;        // lives in env
     Context *context = nullptr;  // a counted reference
     Space *space = nullptr;      // a counted reference, or nullptr for the context's own namespace
-    bool has_slot = false;       // of the semaphore
+    std::atomic<bool> has_slot{false}; // of the semaphore; whoever clears it gives it back
     std::atomic<bool> interrupted{false};
     ErlNifEnv *out = nullptr;    // where the backend built the result: env, or another that the thread has
     ERL_NIF_TERM result = 0;     // written by the backend

@@ -227,8 +227,12 @@ ERL_NIF_TERM nif_cancel(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
     if (was == Cancelled::too_late) {
         return core().atoms.replied;
     }
+    if (was == Cancelled::parked) {
+        return core().atoms.callback;
+    }
     if (was == Cancelled::queued) {
         const bool in_line = core().semaphore.withdraw(*request);
+        release_slot(request, env); // not only when its context gets to it
         request->state.settle();
         if (in_line) {
             recycle(request, env);
@@ -269,13 +273,16 @@ template <uint64_t budget> ERL_NIF_TERM answer(ErlNifEnv *env, int argc, const E
                              ? "the Erlang function returned an improper list, which has no Python form"
                              : "the Erlang function returned a term that nests too deep");
     }
-    if (callback->answered.exchange(true)) {
+    if (!settle(*callback)) {
         recycle(reply);
         return core().atoms.ok;
     }
-    uint64_t generation = 0;
-    if (Request *request = callback->handle != 0 ? find_request(callback->handle, generation) : nullptr) {
-        request->state.end_call(generation);
+    ERL_NIF_TERM reason = 0;
+    Request *over = end_call(*callback, reason);
+    if (over != nullptr) {
+        recycle(reply);
+        recycle(over, env);
+        return enif_make_tuple2(env, core().atoms.final, make_error(env, reason));
     }
     deliver(*callback, reply);
     return core().atoms.ok;
@@ -301,8 +308,8 @@ template <size_t largest> ERL_NIF_TERM build(ErlNifEnv *env, int argc, const ERL
     } catch (const SameKey &) {
         result = make_exception(env, "ValueError",
                                 "two keys of a dict are the same Erlang term, such as 'a' and b'a'");
-    } catch (const NoForm &) {
-        result = make_exception(env, "OverflowError", "the int is larger than Erlang's integers can be");
+    } catch (const NoForm &form) {
+        result = make_exception(env, "OverflowError", form.why);
     }
     kept->flat.clear_all();
     if (kept->env != nullptr) {

@@ -26,6 +26,10 @@ template <class Value> Value field(const json &object, const char *name, const c
     }
 }
 
+std::string optional_text(const json &object, const char *name) {
+    return object.contains(name) ? field<std::string>(object, name, "a string") : std::string{};
+}
+
 AbiVersion abi_version(const std::string &text) {
     AbiVersion version;
     const char *end = text.data() + text.size();
@@ -46,10 +50,10 @@ fs::path beside(const fs::path &manifest, const fs::path &file) {
 void read_backend(const json &object, Manifest &manifest) {
     manifest.mode = field<std::string>(object, "mode", "one of worker, owngil and freethreaded");
     manifest.python = field<std::string>(object, "python", "the Python version, such as \"3.11.2\"");
-    manifest.abi_tag = object.value("abi_tag", std::string{});
+    manifest.abi_tag = optional_text(object, "abi_tag");
     manifest.free_threading = field<bool>(object, "free_threading", "true or false");
     manifest.libpython = field<std::string>(object, "libpython", "the absolute path of libpython");
-    manifest.executable = object.value("executable", std::string{});
+    manifest.executable = optional_text(object, "executable");
     if (manifest.mode != "worker" && manifest.mode != "owngil" && manifest.mode != "freethreaded") {
         throw std::runtime_error{"the mode \"" + manifest.mode + "\" is none of worker, owngil and freethreaded"};
     }
@@ -91,17 +95,18 @@ void read_fields(Manifest &manifest, const AbiVersion &core) {
         read_backend(object, manifest);
     }
     std::error_code ignored;
-    if (!fs::exists(manifest.file, ignored)) {
-        throw std::runtime_error{"its file " + manifest.file.string() + " does not exist"};
+    if (!fs::is_regular_file(manifest.file, ignored)) {
+        throw std::runtime_error{"its \"file\" " + manifest.file.string() + " does not exist, or is no file"};
     }
-    if (manifest.kind == Manifest::Kind::backend && !fs::exists(manifest.libpython, ignored)) {
-        throw std::runtime_error{"its libpython " + manifest.libpython.string() +
-                                 " does not exist; install that Python or rebuild the backend for the one you have"};
+    if (manifest.kind == Manifest::Kind::backend && !fs::is_regular_file(manifest.libpython, ignored)) {
+        throw std::runtime_error{"its \"libpython\" " + manifest.libpython.string() +
+                                 " does not exist, or is no file; install that Python or rebuild the backend for the one you have"};
     }
 }
 
-bool same_backend(const Manifest &a, const Manifest &b) {
-    return a.kind == b.kind && a.name == b.name;
+// Of several with one name, the first that can be used.
+bool takes_the_place_of(const Manifest &first, const Manifest &other) {
+    return first.refusal.empty() && first.kind == other.kind && first.name == other.name;
 }
 
 } // namespace
@@ -147,8 +152,8 @@ std::vector<Manifest> find_manifests(const std::vector<fs::path> &directories, c
         for (const fs::path &file : files) {
             Manifest manifest = read_manifest(file, core);
             auto first = std::find_if(found.begin(), found.end(),
-                                      [&](const Manifest &other) { return same_backend(other, manifest); });
-            if (manifest.refusal.empty() && first != found.end() && first->refusal.empty()) {
+                                      [&](const Manifest &other) { return takes_the_place_of(other, manifest); });
+            if (manifest.refusal.empty() && first != found.end()) {
                 manifest.refusal = first->path.string() + " has the same name and comes first";
             }
             found.push_back(std::move(manifest));

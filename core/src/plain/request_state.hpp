@@ -15,11 +15,12 @@ enum class Phase : uint8_t {
     calling,    // its caller was, or is being, sent a callback and has not answered
     replied,    // its answer was, or is being, sent
     cancelling, // being given up: whoever does that is still looking at the request, for some instructions
-    cancelled   // the caller gave it up: nothing is sent any more
+    cancelled,  // the caller gave it up: nothing is sent any more
+    parked      // over, while its caller runs a callback for it: the caller learns how when it answers
 };
 
-// What became of cancel().
-enum class Cancelled : uint8_t { queued, running, calling, too_late };
+// What became of cancel(). After parked and too_late the request is as it was; otherwise settle() has to follow.
+enum class Cancelled : uint8_t { queued, running, calling, parked, too_late };
 
 // A generation and a phase in one word. The generation makes a handle of an earlier use of the same memory harmless.
 class RequestState {
@@ -33,10 +34,15 @@ public:
     void begin() noexcept { word_.store(make(generation(), Phase::queued)); }
     // any -> free, with a new generation, once nobody is in the middle of cancelling. The owner of the memory.
     void recycle() noexcept {
-        while (phase() == Phase::cancelling) {
-            std::this_thread::yield();
+        uint64_t word = word_.load();
+        for (;;) {
+            if (static_cast<Phase>(word & 0xff) == Phase::cancelling) {
+                std::this_thread::yield();
+                word = word_.load();
+            } else if (word_.compare_exchange_weak(word, make((word >> phase_bits) + 1, Phase::free))) {
+                return;
+            }
         }
-        word_.store(make(generation() + 1, Phase::free));
     }
 
     // queued -> running; false when cancelled. The context thread.
@@ -49,11 +55,25 @@ public:
         uint64_t word = make(generation, Phase::calling);
         return word_.compare_exchange_strong(word, make(generation, Phase::running));
     }
-    // queued or running -> replied: whoever gets true sends the answer. Not from `calling`: two senders' messages may
-    // overtake each other, and the caller has to see the callback first.
-    bool reply() noexcept { return edge(Phase::running, Phase::replied) || edge(Phase::queued, Phase::replied); }
-    // The same for the context thread, which sent the callback itself.
-    bool reply_in_order() noexcept { return reply() || edge(Phase::calling, Phase::replied) || reply(); }
+    // queued or running -> replied: whoever gets true sends the answer. Not from `calling`: the function that runs then
+    // may look at everything in its process's mailbox.
+    bool reply() noexcept {
+        uint64_t word = word_.load();
+        for (;;) {
+            const auto phase = static_cast<Phase>(word & 0xff);
+            if (phase != Phase::queued && phase != Phase::running) {
+                return false;
+            }
+            if (word_.compare_exchange_weak(word, make(word >> phase_bits, Phase::replied))) {
+                return true;
+            }
+        }
+    }
+    // calling -> parked; false when the caller has answered meanwhile, or cancelled. The context thread, which must not
+    // touch the request after it: it belongs to the callback then.
+    bool park() noexcept { return edge(Phase::calling, Phase::parked); }
+    // Whether it was parked, by the same use of the memory. Whoever answers the callback, or destroys it.
+    bool parked(uint64_t generation) const noexcept { return word_.load() == make(generation, Phase::parked); }
 
     // Any live phase -> cancelling. The caller, who names the generation it means; unless it was too late, the request
     // stays what it is until the caller says settle().
@@ -68,6 +88,7 @@ public:
             case Phase::queued: result = Cancelled::queued; break;
             case Phase::running: result = Cancelled::running; break;
             case Phase::calling: result = Cancelled::calling; break;
+            case Phase::parked: return Cancelled::parked;
             default: return Cancelled::too_late;
             }
             if (word_.compare_exchange_weak(word, make(generation, Phase::cancelling))) {

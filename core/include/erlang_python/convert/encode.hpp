@@ -17,7 +17,8 @@ enum class Shape : uint8_t { none, true_, false_, integer, floating, text, bytes
 //   Shape shape(v)
 //   bool small_integer(v, int64_t &); void big_integer(sink, v)
 //   double floating(v); void text(sink, v), bytes(sink, v), term(sink, v)
-//   bool item(v, size_t i, Owned &): element i of a list or tuple, false behind the last; View view(const Owned &)
+//   size_t size(v), bool item(v, size_t i, Owned &): of a list or tuple; item is false behind the last
+//   View view(const Owned &)
 //   for_each(v, f) for a sequence; pairs(v): a cursor with bool next(Owned &key, Owned &value)
 //   [[noreturn]] too_deep()
 template <class Source, class Sink> class Encoder {
@@ -95,7 +96,7 @@ private:
         Eight value{};
         Owned item;
         uint32_t n = 0;
-        while (source_.item(v, n, item)) {
+        while (source_.item(v, n, item)) { // nothing here runs code that could make the list longer
             if (!get(source_.view(item), value)) {
                 sink_.run_becomes_list(mark, n, element);
                 items(v, mark, n, depth);
@@ -107,10 +108,12 @@ private:
         sink_.end(mark, n);
     }
 
-    // Elements from `i` on, of a container that was begun.
+    // Elements from `i` on, of a container that was begun. As many as there are now: converting one may run code that
+    // appends more, without end.
     void items(View v, size_t mark, uint32_t i, uint32_t depth) {
+        const size_t size = source_.size(v);
         Owned item;
-        for (; source_.item(v, i, item); ++i) {
+        for (; i < size && source_.item(v, i, item); ++i) {
             value(source_.view(item), depth);
         }
         sink_.end(mark, i);

@@ -13,8 +13,10 @@ namespace ep {
 
 // Thrown when two keys of a map are the same term.
 struct SameKey {};
-// Thrown when the VM has no form for a value: an integer larger than it can be.
-struct NoForm {};
+// Thrown when the VM has no form for a value.
+struct NoForm {
+    const char *why;
+};
 
 // A builder for replay().
 class TermBuilder {
@@ -75,7 +77,7 @@ public:
         external.insert(external.end(), magnitude.data, magnitude.data + magnitude.size);
         ERL_NIF_TERM term;
         if (enif_binary_to_term(env_, external.data(), external.size(), &term, 0) == 0) {
-            throw NoForm{};
+            throw NoForm{"the int is larger than Erlang's integers can be"};
         }
         return term;
     }
@@ -85,7 +87,12 @@ public:
     Value finish(const List &list) {
         return pop(list.base, enif_make_list_from_array(env_, at(list.base), count_from(list.base)));
     }
-    Tuple tuple(uint32_t n) { return {push(n)}; }
+    Tuple tuple(uint32_t n) {
+        if (n > widest_tuple) {
+            throw NoForm{"the tuple has more than 16,777,215 elements, the most that Erlang's can have; make it a list"};
+        }
+        return {push(n)};
+    }
     void set(const Tuple &tuple, uint32_t i, Value value) { terms_[tuple.base + i] = value; }
     Value finish(const Tuple &tuple) {
         return pop(tuple.base, enif_make_tuple_from_array(env_, at(tuple.base), count_from(tuple.base)));
@@ -109,6 +116,7 @@ public:
     }
 
 private:
+    static constexpr uint32_t widest_tuple = (1u << 24) - 1; // "System Limits" in the Efficiency Guide
     static constexpr uint32_t largest_flat_map = 32; // MAP_SMALL_MAP_LIMIT of the VM
 
     // enif_make_map_from_arrays sorts larger maps with random pivots from the scheduler's data (erts_qsort), and

@@ -1,0 +1,66 @@
+%%% @doc Runs the benchmarks and prints one table.
+%%%
+%%% The environment says what to run: BENCH_ROWS (a regular expression; all rows without), BENCH_ROUNDS (how often each is
+%%% measured; 9), BENCH_MODE (of the contexts; worker), BENCH_SOAK (how many requests a soak makes; 1,000,000).
+-module(bench).
+
+-export([main/0, main/1, soak/0]).
+
+-define(ROUNDS, "9").
+-define(SOAK, "1000000").
+
+%% @doc All rows that are wanted.
+-spec main() -> ok.
+main() -> main([]).
+
+%% @doc With `--save FILE' the results go to a file, too; with `--compare FILE' they are shown beside those in a file;
+%% with `soak' something else is run.
+-spec main([string()]) -> ok.
+main(["soak"]) -> soak();
+main(Args) ->
+    Options = options(Args, #{}),
+    Before = case Options of
+        #{compare := File} -> bench_file:read(File);
+        _ -> #{}
+    end,
+    start(),
+    bench_table:head(maps:is_key(compare, Options)),
+    Results = lists:append([run(Row, Before) || Row <- rows()]),
+    [ok = bench_file:write(File, Results) || #{save := File} <- [Options]],
+    ok.
+
+%% @doc A million calls and what else comes and goes; prints resident memory. BENCH_ROWS chooses kinds of requests.
+-spec soak() -> ok.
+soak() ->
+    start(),
+    bench_soak:run(list_to_integer(os:getenv("BENCH_SOAK", ?SOAK)), fun is_wanted/1).
+
+options([], Options) -> Options;
+options(["--save", File | Rest], Options) -> options(Rest, Options#{save => File});
+options(["--compare", File | Rest], Options) -> options(Rest, Options#{compare => File});
+options([Other | _], _Options) ->
+    io:format(standard_error, "~ts: not an option; there are --save FILE, --compare FILE and soak~n", [Other]),
+    halt(2).
+
+start() ->
+    ok = bench_vm:start_application(),
+    {ok, Python} = py:version(),
+    io:format("~b cores, Erlang/OTP ~ts, Python ~ts, contexts: 2 of mode ~p~n~n",
+              [erlang:system_info(logical_processors), erlang:system_info(otp_release), Python, py:execution_mode()]).
+
+rows() ->
+    Groups = [bench_calls, bench_conversion, bench_callbacks, bench_start, bench_idle, bench_size],
+    [Row || Group <- Groups, #{name := Name} = Row <- Group:rows(), is_wanted(Name)].
+
+is_wanted(Name) ->
+    re:run(Name, os:getenv("BENCH_ROWS", ""), [unicode, {capture, none}]) =:= match.
+
+run(#{name := Name} = Row, Before) ->
+    case bench_row:run(Row, list_to_integer(os:getenv("BENCH_ROUNDS", ?ROUNDS))) of
+        {ok, Result} ->
+            bench_table:line(Result, maps:get(Name, Before, none)),
+            [Result];
+        {error, Reason} ->
+            bench_table:failed(Name, Reason),
+            []
+    end.
