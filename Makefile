@@ -1,6 +1,6 @@
 # Names for what CMake's presets and tools/ do; see there.
 
-.PHONY: demo test bench shell asan tsan lint setup clean
+.PHONY: demo test bench soak shell asan tsan lint setup clean
 
 demo: setup
 	@tools/demo
@@ -10,6 +10,9 @@ test: setup
 
 bench: setup
 	@tools/bench
+
+soak: setup
+	@tools/bench soak
 
 shell: setup
 	@tools/shell

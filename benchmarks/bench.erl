@@ -1,7 +1,7 @@
 %%% @doc Runs the benchmarks and prints one table.
 %%%
-%%% The environment says what to run: BENCH_ROWS (a regular expression; all rows without), BENCH_ROUNDS (how often each is
-%%% measured; 9), BENCH_MODE (of the contexts; worker), BENCH_SOAK (how many requests a soak makes; 1,000,000).
+%%% The environment says what to run: BENCH_ROWS (a regular expression; all rows without), BENCH_ROUNDS (how often each
+%%% is measured; 9), BENCH_MODE (of the contexts; worker), BENCH_SOAK (how many requests a soak makes; 1,000,000).
 -module(bench).
 
 -export([main/0, main/1, soak/0]).
@@ -13,8 +13,8 @@
 -spec main() -> ok.
 main() -> main([]).
 
-%% @doc With `--save FILE' the results go to a file, too; with `--compare FILE' they are shown beside those in a file;
-%% with `soak' something else is run.
+%% @doc With `save', File the results go to a file, too; with `compare', File they are shown beside those in a file; with
+%% `soak' something else is run.
 -spec main([string()]) -> ok.
 main(["soak"]) -> soak();
 main(Args) ->
@@ -36,10 +36,10 @@ soak() ->
     bench_soak:run(list_to_integer(os:getenv("BENCH_SOAK", ?SOAK)), fun is_wanted/1).
 
 options([], Options) -> Options;
-options(["--save", File | Rest], Options) -> options(Rest, Options#{save => File});
-options(["--compare", File | Rest], Options) -> options(Rest, Options#{compare => File});
-options([Other | _], _Options) ->
-    io:format(standard_error, "~ts: not an option; there are --save FILE, --compare FILE and soak~n", [Other]),
+options(["save", File | Rest], Options) -> options(Rest, Options#{save => File});
+options(["compare", File | Rest], Options) -> options(Rest, Options#{compare => File});
+options(Args, _Options) ->
+    io:format(standard_error, "~ts: there are only save FILE, compare FILE and soak~n", [lists:join(" ", Args)]),
     halt(2).
 
 start() ->

@@ -31,7 +31,8 @@ idle() ->
 
 work() ->
     ok = bench_vm:start_application(),
-    [{ok, 4.0} = py:call(Context, math, sqrt, [16]) || Context <- py_context_router:contexts(), _ <- lists:seq(1, 100)],
+    _ = [{ok, 4.0} = py:call(Context, math, sqrt, [16])
+         || Context <- py_context_router:contexts(), _ <- lists:seq(1, 100)],
     ok.
 
 watch(Old, New) ->

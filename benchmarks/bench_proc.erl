@@ -14,8 +14,8 @@ resident() ->
     [_Size, Pages | _] = string:lexemes(read("/proc/self/statm"), " "),
     binary_to_integer(Pages) * page_size().
 
-%% @doc How much of the stacks of threads is resident, in bytes. A stack is told by its size, in KB, that no other mapping
-%% has.
+%% @doc How much of the stacks of threads is resident, in bytes. A stack is told by its size, in KB, that no other
+%% mapping has.
 -spec resident_stacks(pos_integer()) -> non_neg_integer().
 resident_stacks(Size) ->
     Mappings = mappings(binary:split(read("/proc/self/smaps"), <<"\n">>, [global])),
@@ -41,7 +41,7 @@ page_size() ->
 threads() ->
     filelib:wildcard("/proc/self/task/*").
 
-%% @doc How often threads have gone to sleep since they began, which is how often they were woken, and the time they ran.
+%% @doc How often threads have gone to sleep since they began, which is how often they were woken, and how long they ran.
 -spec activity([thread()]) -> activity().
 activity(Threads) ->
     #{wakeups => lists:sum([wakeups(Thread) || Thread <- Threads]),

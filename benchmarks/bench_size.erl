@@ -5,7 +5,7 @@
 %% Run in another VM.
 -export([context/0, env/0]).
 
--define(CONTEXTS, 40).
+-define(CONTEXTS, 200).
 -define(ENVS, 10000).
 %% Of a context's thread, in KB. No other thread of the VM has such a stack.
 -define(STACK, 16384).

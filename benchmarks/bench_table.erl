@@ -10,7 +10,8 @@
 %% @doc The names of the columns, with the two of a comparison when there is one.
 -spec head(Compared :: boolean()) -> ok.
 head(Compared) ->
-    line_of(["what", "measured", "floor", "ratio", "to reach", ""], [Name || Compared, Name <- ["before", "now/before"]]),
+    line_of(["what", "measured", "floor", "ratio", "to reach", ""],
+            [Name || Compared, Name <- ["before", "now/before"]]),
     line_of([lists:duplicate(Width, $-) || Width <- ?WIDTHS],
             [lists:duplicate(?COMPARED_WIDTH, $-) || Compared, _ <- [before, now]]).
 

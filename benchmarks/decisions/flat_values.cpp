@@ -151,14 +151,18 @@ ERL_NIF_TERM measure(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
     enif_thread_create(name, &thread, as_context_thread, work, nullptr);
     enif_thread_join(thread, nullptr);
     const std::pair<const char *, double> results[] = {
-        {"copies", work->copies},           {"walks", work->walks},   {"records", work->records},
-        {"replays", work->replays},         {"keeps", work->keeps},   {"builds_here", work->builds_here},
+        {"copies", work->copies},
+        {"walks", work->walks},
+        {"records", work->records},
+        {"replays", work->replays},
+        {"keeps", work->keeps},
+        {"builds_here", work->builds_here},
         {"builds_there", work->builds_there},
     };
     ERL_NIF_TERM list = enif_make_list(env, 0);
     for (const auto &[key, value] : results) {
-        list = enif_make_list_cell(
-            env, enif_make_tuple2(env, enif_make_atom(env, key), enif_make_double(env, value)), list);
+        list = enif_make_list_cell(env, enif_make_tuple2(env, enif_make_atom(env, key), enif_make_double(env, value)),
+                                   list);
     }
     ERL_NIF_TERM bytes = enif_make_uint64(env, work->flat.size());
     enif_free_env(work->env);

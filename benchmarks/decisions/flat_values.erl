@@ -4,13 +4,14 @@
 -export([main/1]).
 -export([measure/2]).
 
--define(TRIES, 7).
+-define(TRIES, 15).
 
 %% @doc The argument is the library without its suffix.
 -spec main([file:filename()]) -> ok.
 main([Library]) ->
     ok = erlang:load_nif(Library, []),
-    io:format("Microseconds.~n~n| value | flat bytes | copy | walk | record | replay | keep | build | build by thread |~n"
+    io:format("Microseconds.~n~n"
+              "| value | flat bytes | copy | walk | record | replay | keep | build | build by thread |~n"
               "|---|---|---|---|---|---|---|---|---|~n"),
     [row(Name, Value, Rounds) || {Name, Value, Rounds} <- values()],
     ok.

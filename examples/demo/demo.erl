@@ -13,30 +13,31 @@ main() ->
 %% @doc Reads files, and all files of directories. When that fails the VM ends with status 1.
 -spec main([file:filename()]) -> ok.
 main(Paths) ->
-    Directory = filename:join(os:getenv("TMPDIR", "/tmp"), "erlang_python_demo_" ++ os:getpid()),
-    ok = file:make_dir(Directory),
-    {_, Monitor} = spawn_monitor(fun() -> run(files(Paths), filename:join(Directory, "words.db")) end),
+    start_python(),
+    {ok, Directory} = py:call(tempfile, mkdtemp, []),
+    {_, Monitor} = spawn_monitor(fun() -> run(files(Paths), filename:join(Directory, <<"words.db">>)) end),
     receive {'DOWN', Monitor, process, _, Reason} -> ok end,
     ok = file:del_dir_r(Directory),
-    Reason =:= normal orelse give_up(Reason).
+    case Reason of
+        normal -> ok;
+        _ -> give_up(Reason)
+    end.
 
 run([], _Database) ->
     exit(no_files);
-run(Files, DatabaseName) ->
-    start_python(),
+run(Files, Database) ->
     Read = ets:new(read, [public]),
     ok = py:register_function(document_read, fun([Path, Words]) -> ets:insert(Read, {Path, Words}) end),
-    Actors = [begin {ok, Actor} = word_counter:start_link(File), Actor end || File <- Files],
+    Actors = [start_actor(File) || File <- Files],
 
-    Database = unicode:characters_to_binary(DatabaseName),
     {ok, none} = py:call(words, create, [Database]),
     _ = in_parallel(fun(Actor) -> word_counter:store(Actor, Database) end, Actors),
     {ok, Ranking} = py:call(words, ranking, [Database, 5]),
-    Total = lists:sum([Words || {_, Words} <- ets:tab2list(Read)]),
+    Total = lists:sum([Words || {_Path, Words} <- ets:tab2list(Read)]),
 
-    io:format("~-20ts ~6ts  ~ts~n", ["document", "words", "most frequent"]),
-    [print_row(filename:basename(Path), Words, word_counter:top(Actor, 5))
-     || {File, Actor} <- lists:zip(Files, Actors), {Path, Words} <- ets:lookup(Read, unicode:characters_to_binary(File))],
+    io:format("~-24ts ~6ts  ~ts~n", ["document", "words", "most frequent"]),
+    [print_row(filename:basename(File), words_of(File, Read), word_counter:top(Actor, 5))
+     || {File, Actor} <- lists:zip(Files, Actors)],
     print_row("all together", Total, [{Word, Count} || {Word, Count, _Documents} <- Ranking]),
 
     {Time, Recounts} = timer:tc(fun() -> in_parallel(fun word_counter:recount/1, Actors) end),
@@ -52,6 +53,16 @@ start_python() ->
     ok = application:set_env(erlang_python, paths, [Here]),
     {ok, _} = application:ensure_all_started(erlang_python).
 
+start_actor(File) ->
+    case word_counter:start_link(File) of
+        {ok, Actor} -> Actor;
+        {error, Reason} -> exit(Reason)
+    end.
+
+%% What Python has told: paths are text, and so binaries.
+words_of(File, Read) ->
+    ets:lookup_element(Read, unicode:characters_to_binary(File), 2).
+
 in_parallel(Fun, Actors) ->
     Demo = self(),
     Workers = [spawn_link(fun() -> Demo ! {self(), Fun(Actor)} end) || Actor <- Actors],
@@ -59,7 +70,7 @@ in_parallel(Fun, Actors) ->
 
 print_row(Name, Words, Top) ->
     Ranked = lists:join(", ", [io_lib:format("~ts ~b", [Word, Count]) || {Word, Count} <- Top]),
-    io:format("~-20ts ~6b  ~ts~n", [Name, Words, Ranked]).
+    io:format("~-24ts ~6b  ~ts~n", [Name, Words, Ranked]).
 
 files(Paths) ->
     lists:usort(lists:append([case filelib:is_dir(Path) of

@@ -31,7 +31,6 @@ inline void bring_to(ep::RequestState &state, ep::Phase phase) {
         state.cancel(state.generation());
         state.settle();
         break;
-    case ep::Phase::parked: state.start() && state.begin_call() && state.park(); break;
     default: break;
     }
 }

@@ -69,6 +69,17 @@ TEST_CASE("cancelling says how far the request had come") {
     }
 }
 
+TEST_CASE("a parked request is known as such, by the use it was parked in") {
+    for (Phase phase : all_phases) {
+        INFO(name_of(phase));
+        RequestState state;
+        bring_to(state, phase);
+        CHECK(state.parked(state.generation()) == (phase == Phase::parked));
+        CHECK_FALSE(state.parked(state.generation() - 1));
+        CHECK_FALSE(state.parked(state.generation() + 1));
+    }
+}
+
 TEST_CASE("a cancelled request stays cancelled until it is recycled") {
     RequestState state;
     bring_to(state, Phase::cancelling);

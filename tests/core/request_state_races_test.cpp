@@ -143,7 +143,7 @@ TEST_CASE("recycling waits for whoever is cancelling") {
 }
 
 TEST_CASE("recycling races cancelling: the next use of the memory is left alone") {
-    const Phase phase = GENERATE(Phase::queued, Phase::running, Phase::replied);
+    const Phase phase = GENERATE(Phase::queued, Phase::running, Phase::calling, Phase::replied, Phase::parked);
     auto recycle_and_begin = [](RequestState &state) {
         state.recycle();
         state.begin();

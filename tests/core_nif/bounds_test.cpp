@@ -49,7 +49,7 @@ Decoded decode(const Terms &terms, ERL_NIF_TERM term) {
 
 } // namespace
 
-TEST_CASE("values nest as deep as the bound and no deeper") {
+TEST_CASE("terms are decoded as deep as the bound and no deeper") {
     for (const Nesting &nesting : nestings) {
         INFO(nesting.what);
         Terms terms;

@@ -117,7 +117,7 @@ TEST_CASE("a stranger at any place of a run") {
     }
 }
 
-TEST_CASE("values nest as deep as the bound and no deeper") {
+TEST_CASE("values are encoded as deep as the bound and no deeper") {
     for (Shape shape : {Shape::list, Shape::tuple, Shape::map, Shape::sequence}) {
         Terms t, back;
         const ERL_NIF_TERM deepest = encode(t, nested(shape, ep::max_nesting)).term;
@@ -137,45 +137,73 @@ TEST_CASE("a value that contains itself is too deep") {
     }
 }
 
-TEST_CASE("a list that shrinks or grows while it is encoded gives what was there when it was asked") {
-    Terms t;
-    for (bool of_numbers : {true, false}) {
-        std::vector<Shared> values;
-        std::vector<ERL_NIF_TERM> terms;
+namespace {
+
+// Ten elements, and the terms they are.
+struct Ten {
+    std::vector<Shared> values;
+    std::vector<ERL_NIF_TERM> terms;
+
+    Ten(const Terms &t, bool numbers) {
         for (int i = 0; i < 10; ++i) {
-            values.push_back(of_numbers ? integer(i) : text("x"));
-            terms.push_back(of_numbers ? t.integer(i) : t.binary("x"));
+            values.push_back(numbers ? integer(i) : text("x"));
+            terms.push_back(numbers ? t.integer(i) : t.binary("x"));
         }
+    }
+};
+
+} // namespace
+
+TEST_CASE("a list that shrinks while it is encoded ends where it ended") {
+    Terms t;
+    for (bool numbers : {true, false}) {
         for (size_t asked = 0; asked < 10; ++asked) {
-            ValueSource shrinking, growing, changing;
-            shrinking.meanwhile = [asked](Value &list, size_t i) {
+            const Ten ten{t, numbers};
+            ValueSource source;
+            source.meanwhile = [asked](Value &list, size_t i) {
                 if (i == asked) {
                     list.items.resize(std::min(list.items.size(), asked / 2));
                 }
             };
-            const std::vector<ERL_NIF_TERM> seen(terms.begin(), terms.begin() + static_cast<long>(asked));
-            CHECK(enif_is_identical(encode(t, list(values), shrinking).term, t.list(seen)));
+            const std::vector<ERL_NIF_TERM> seen(ten.terms.begin(), ten.terms.begin() + static_cast<long>(asked));
+            CHECK(enif_is_identical(encode(t, list(ten.values), source).term, t.list(seen)));
+        }
+    }
+}
 
-            growing.meanwhile = [asked](Value &list, size_t i) {
-                if (i == asked && list.items.size() == 10) {
-                    list.items.push_back(text("late"));
-                }
-            };
-            std::vector<ERL_NIF_TERM> more = terms;
-            more.push_back(t.binary("late"));
-            CHECK(enif_is_identical(encode(t, list(values), growing).term, t.list(more)));
+TEST_CASE("a list that grows with every element that is encoded comes to an end") {
+    Terms t;
+    Ten ten{t, false};
+    ValueSource source;
+    source.meanwhile = [](Value &list, size_t) { list.items.push_back(text("x")); };
+    unsigned length = 0;
+    REQUIRE(enif_get_list_length(t.env(), encode(t, list(ten.values), source).term, &length));
+    CHECK(length >= 10);
+    CHECK(length <= 12);
+}
 
-            // A number that is none any more when it is looked at again.
-            changing.meanwhile = [asked](Value &list, size_t i) {
+TEST_CASE("an element that becomes another one while it is encoded is one of both") {
+    Terms t;
+    for (bool numbers : {true, false}) {
+        for (size_t asked = 0; asked < 10; ++asked) {
+            Ten ten{t, numbers};
+            ValueSource source;
+            source.meanwhile = [asked](Value &list, size_t i) {
                 if (i == asked) {
                     list.items[i] = text("changed");
                 }
             };
-            std::vector<ERL_NIF_TERM> changed = terms;
-            changed[asked] = t.binary("changed");
-            CHECK(enif_is_identical(encode(t, list(values), changing).term, t.list(changed)));
+            ten.terms[asked] = t.binary("changed");
+            CHECK(enif_is_identical(encode(t, list(ten.values), source).term, t.list(ten.terms)));
         }
     }
+}
+
+TEST_CASE("a tuple wider than Erlang's can be has no form") {
+    Terms t;
+    ep::TermBuilder builder{t.env(), atoms()};
+    CHECK_THROWS_AS(builder.tuple(1u << 24), ep::NoForm);
+    CHECK_THROWS_AS(builder.tuple(UINT32_MAX), ep::NoForm);
 }
 
 TEST_CASE("strings of Erlang") {

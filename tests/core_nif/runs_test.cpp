@@ -104,7 +104,7 @@ TEST_CASE("a stranger behind a long run becomes an element of a list") {
 TEST_CASE("runs that end nest in each other and lie beside each other") {
     Terms terms;
     List list = integers(terms, 5);
-    for (int depth = 0; depth < 20; ++depth) {
+    for (int depth = 0; depth < 8; ++depth) {
         list.push_back(terms.list(list));
         list.push_back(terms.list(floats(terms, depth)));
         list.erase(list.begin());

@@ -59,10 +59,10 @@ state_stays_in_the_context_it_was_made_in(_Config) ->
 
 two_contexts_have_two_namespaces(_Config) ->
     ep_ct:with_contexts(2, fun([One, Two]) ->
-        ok = py:exec(One, <<"x = 'context one'; only_one = 1">>),
-        ok = py:exec(Two, <<"x = 'context two'">>),
-        {ok, <<"context one">>} = py:eval(One, <<"x">>),
-        {ok, <<"context two">>} = py:eval(Two, <<"x">>),
+        ok = py:exec(One, <<"here = 'first'; only_one = 1">>),
+        ok = py:exec(Two, <<"here = 'second'">>),
+        {ok, <<"first">>} = py:eval(One, <<"here">>),
+        {ok, <<"second">>} = py:eval(Two, <<"here">>),
         {error, {'NameError', _}} = py:eval(Two, <<"only_one">>)
     end).
 
@@ -204,11 +204,11 @@ an_exception_does_not_end_a_binding(_Config) ->
         ok = py_context_router:bind_context(py_context_router:get_context()),
         try Fun() after py_context_router:unbind_context() end
     end,
-    {ok, 45} = Run(fun() ->
-        ok = py:exec(<<"total = 0">>),
+    {ok, 3} = Run(fun() ->
+        ok = py:exec(<<"seen = set()">>),
         {error, {'ZeroDivisionError', _}} = py:exec(<<"1 / 0">>),
-        ok = py:exec(<<"for i in range(10): total += i">>),
-        py:eval(<<"total">>)
+        ok = py:exec(<<"for c in 'abca': seen.add(c)">>),
+        py:eval(<<"len(seen)">>)
     end).
 
 a_process_bound_to_a_context_that_died_gets_a_live_one(_Config) ->
@@ -281,22 +281,21 @@ a_database_connection_is_kept(_Config) ->
     [ok = py:exec(Context, Code) || Code <- [
         <<"
 import sqlite3
-conn = sqlite3.connect(':memory:')
-cursor = conn.cursor()
-cursor.execute('CREATE TABLE users (id INTEGER, name TEXT)')
+db = sqlite3.connect(':memory:')
+db.execute('CREATE TABLE town (name TEXT, people INTEGER)')
 ">>,
-        <<"cursor.execute('INSERT INTO users VALUES (1, \"Alice\")')">>,
-        <<"cursor.execute('INSERT INTO users VALUES (2, \"Bob\")')">>
+        <<"db.execute('INSERT INTO town VALUES (?, ?)', ('Ghent', 265))">>,
+        <<"db.execute('INSERT INTO town VALUES (?, ?)', ('Lund', 94))">>
     ]],
-    {ok, [{1, <<"Alice">>}, {2, <<"Bob">>}]} =
-        py:eval(Context, <<"cursor.execute('SELECT * FROM users').fetchall()">>),
-    ok = py:exec(Context, <<"conn.close()">>).
+    {ok, [{<<"Lund">>, 94}, {<<"Ghent">>, 265}]} =
+        py:eval(Context, <<"db.execute('SELECT * FROM town ORDER BY people').fetchall()">>),
+    ok = py:exec(Context, <<"db.close()">>).
 
 results_accumulate(_Config) ->
     Context = py:context(1),
-    ok = py:exec(Context, <<"results = []">>),
-    [{ok, none} = py:eval(Context, <<"results.append(item * 2)">>, #{item => Item}) || Item <- [1, 2, 3, 4, 5]],
-    {ok, [2, 4, 6, 8, 10]} = py:eval(Context, <<"results">>).
+    ok = py:exec(Context, <<"squares = []">>),
+    [{ok, none} = py:eval(Context, <<"squares.append(n * n)">>, #{n => N}) || N <- [1, 2, 3, 4]],
+    {ok, [1, 4, 9, 16]} = py:eval(Context, <<"squares">>).
 
 a_pickled_model_is_loaded_once(Config) ->
     Context = py:context(1),
@@ -322,17 +321,17 @@ a_session_keeps_its_history(_Config) ->
     Context = py:context(),
     Session = fun(Messages) ->
         ok = py:exec(Context, <<"
-conversation_history = []
+heard = []
 
-def add_message(role, content):
-    conversation_history.append({'role': role, 'content': content})
+def hear(who, what):
+    heard.append({'who': who, 'what': what})
 
-def get_history():
-    return conversation_history
+def recall():
+    return heard
 ">>),
-        [{ok, none} = py:call(Context, '__main__', add_message, [<<"user">>, Message]) || Message <- Messages],
-        {ok, History} = py:call(Context, '__main__', get_history, []),
-        [Content || #{<<"role">> := <<"user">>, <<"content">> := Content} <- History]
+        [{ok, none} = py:call(Context, '__main__', hear, [<<"user">>, Message]) || Message <- Messages],
+        {ok, History} = py:call(Context, '__main__', recall, []),
+        [What || #{<<"who">> := <<"user">>, <<"what">> := What} <- History]
     end,
     [<<"hello">>, <<"bye">>] = ep_ct:in_process(fun() -> Session([<<"hello">>, <<"bye">>]) end),
     [<<"other">>] = ep_ct:in_process(fun() -> Session([<<"other">>]) end).

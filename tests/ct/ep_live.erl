@@ -29,14 +29,15 @@ count(Name) -> count(Name, snapshot()).
 -spec count(atom(), #{atom() => non_neg_integer()}) -> non_neg_integer().
 count(Name, Counters) -> maps:get(Name, Counters).
 
-%% Memory of the whole VM that is in RAM; undefined where the system does not say.
+%% Memory of the whole VM that is in RAM. Undefined where the system does not say, and under a sanitizer, which keeps
+%% what was freed.
 -spec resident_bytes() -> non_neg_integer() | undefined.
 resident_bytes() ->
-    case file:read_file("/proc/self/status") of
-        {ok, Status} ->
+    case {os:getenv("ASAN_OPTIONS"), file:read_file("/proc/self/status")} of
+        {false, {ok, Status}} ->
             {match, [Kilobytes]} = re:run(Status, "VmRSS:\\s+(\\d+) kB", [{capture, all_but_first, list}]),
             list_to_integer(Kilobytes) * 1024;
-        {error, _} ->
+        _ ->
             undefined
     end.
 

@@ -39,10 +39,10 @@ an_explicit_environment_is_isolated(_Config) ->
         {ok, EnvA} = py_context:create_local_env(Context),
         {ok, EnvB} = py_context:create_local_env(Context),
         [true = is_reference(Env) || Env <- [EnvA, EnvB]],
-        ok = py_context:exec(Context, <<"x = 'from A'">>, EnvA),
-        ok = py_context:exec(Context, <<"x = 'from B'">>, EnvB),
-        {ok, <<"from A">>} = py_context:eval(Context, <<"x">>, #{}, 5000, EnvA),
-        {ok, <<"from B">>} = py_context:eval(Context, <<"x">>, #{}, infinity, EnvB),
+        ok = py_context:exec(Context, <<"x = 'left'">>, EnvA),
+        ok = py_context:exec(Context, <<"x = 'right'">>, EnvB),
+        {ok, <<"left">>} = py_context:eval(Context, <<"x">>, #{}, 5000, EnvA),
+        {ok, <<"right">>} = py_context:eval(Context, <<"x">>, #{}, infinity, EnvB),
         {error, {'NameError', _}} = py_context:eval(Context, <<"x">>),
         {error, {'NameError', _}} = py:eval(Context, <<"x">>)
     end).
@@ -81,23 +81,18 @@ native_functions_take_environments(_Config) ->
         Native = py_context:get_nif_ref(Context),
         true = is_reference(Native),
         ok = py_nif:context_exec(Native, <<"
-class MyService:
-    def __init__(self):
-        self.counter = 0
-    def increment(self):
-        self.counter += 1
-        return self.counter
+import itertools
+ticket = itertools.count(1).__next__
 
-service = MyService()
 def add(x, y=0):
     return x + y
 ">>, Env),
-        {ok, 1} = py_nif:context_eval(Native, <<"service.increment()">>, #{}, Env),
-        {ok, 2} = py_nif:context_eval(Native, <<"service.increment()">>, #{}, Env),
-        {ok, 12} = py_nif:context_eval(Native, <<"service.increment() + n">>, #{n => 9}, Env),
+        {ok, 1} = py_nif:context_eval(Native, <<"ticket()">>, #{}, Env),
+        {ok, 2} = py_nif:context_eval(Native, <<"ticket()">>, #{}, Env),
+        {ok, 12} = py_nif:context_eval(Native, <<"ticket() + n">>, #{n => 9}, Env),
         {ok, 3} = py_nif:context_call(Native, '__main__', add, [1], #{y => 2}, Env),
         {ok, 4.0} = py_nif:context_call(Native, math, sqrt, [16], #{}, Env),
-        {error, {'NameError', _}} = py_nif:context_eval(Native, <<"service">>)
+        {error, {'NameError', _}} = py_nif:context_eval(Native, <<"ticket">>)
     end).
 
 native_functions_work_without_one(_Config) ->

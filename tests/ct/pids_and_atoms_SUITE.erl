@@ -42,14 +42,12 @@ pids_compare_and_hash(_Config) ->
 
 python_sends_to_a_pid(_Config) ->
     ok = py:exec(<<"
-import erlang
-
-def notify(pid, data):
-    erlang.send(pid, ('notification', data))
+def post(to, letter):
+    erlang.send(to, ('letter', letter))
 ">>),
-    {ok, none} = py:call('__main__', notify, [self(), [1, #{a => 2.0}, self()]]),
+    {ok, none} = py:call('__main__', post, [self(), [1, #{a => 2.0}, self()]]),
     Self = self(),
-    {<<"notification">>, [1, #{<<"a">> := 2.0}, Self]} = ep_ct:message(),
+    {<<"letter">>, [1, #{<<"a">> := 2.0}, Self]} = ep_ct:message(),
     ok = py:exec(<<"
 def count(pid, n):
     for i in range(1, n + 1):

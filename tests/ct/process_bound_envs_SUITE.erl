@@ -108,19 +108,19 @@ a_restarted_actor_starts_fresh(_Config) ->
 a_global_is_set_by_a_function(_Config) ->
     Context = py:context(),
     ok = py:exec(Context, <<"
-_model = None
+slope = None
 
-def load_model(slope):
-    global _model
-    _model = slope
+def learn(value):
+    global slope
+    slope = value
     return True
 
-def predict(x):
-    return _model * x
+def estimate(x):
+    return slope * x
 ">>),
-    {ok, true} = py:call(Context, '__main__', load_model, [3]),
-    {ok, 12} = py:call(Context, '__main__', predict, [4]),
-    {ok, 3} = py:eval(Context, <<"_model">>).
+    {ok, true} = py:call(Context, '__main__', learn, [3]),
+    {ok, 12} = py:call(Context, '__main__', estimate, [4]),
+    {ok, 3} = py:eval(Context, <<"slope">>).
 
 modules_are_imported_once_per_interpreter(_Config) ->
     Context = py:context(1),
@@ -232,14 +232,14 @@ init(supervisor) ->
 init(counter) ->
     Context = py:context(),
     ok = py:exec(Context, <<"
-class Counter:
+class Tally:
     def __init__(self):
-        self.value = 0
+        self.count = 0
     def add(self, amount):
-        self.value += amount
-        return self.value
+        self.count += amount
+        return self.count
 
-counter = Counter()
+tally = Tally()
 ">>),
     {ok, Context}.
 
@@ -251,5 +251,5 @@ handle_cast(_Message, Context) ->
     {noreply, Context}.
 
 add(Context, Amount) ->
-    {ok, Value} = py:eval(Context, <<"counter.add(amount)">>, #{amount => Amount}),
+    {ok, Value} = py:eval(Context, <<"tally.add(amount)">>, #{amount => Amount}),
     Value.

@@ -39,17 +39,15 @@ nothing_is_left_behind(Config) -> ep_ct:audit(Config).
 a_callback_calls_the_context_that_waits(_Config) ->
     Context = py:context(1),
     ok = py:exec(Context, <<"
-def complex_compute(x):
-    return x * x
+def cube(x):
+    return x ** 3
 
-def process(x):
-    from erlang import call
-    result = call('ep_compute', x)
-    return result + 1
+def entry(x):
+    return -erlang.call('ep_halved_cube', x)
 ">>),
-    Compute = fun([X]) -> {ok, Result} = py:call(Context, '__main__', complex_compute, [X]), Result * 2 end,
-    ep_ct:with_function(ep_compute, Compute, fun() ->
-        {ok, 201} = py:call(Context, '__main__', process, [10])
+    Halved = fun([X]) -> {ok, Cube} = py:call(Context, '__main__', cube, [X]), Cube div 2 end,
+    ep_ct:with_function(ep_halved_cube, Halved, fun() ->
+        {ok, -500} = py:call(Context, '__main__', entry, [10])
     end).
 
 ten_levels_nest(_Config) ->
@@ -82,7 +80,7 @@ with_levels(Fun) ->
         ([N, Max]) when N >= Max ->
             N;
         ([N, Max]) ->
-            case py:call(py:context(1), '__main__', next_level, [N + 1, Max]) of
+            case py:call(py:context(1), '__main__', step, [N + 1, Max]) of
                 {ok, Result} ->
                     Result;
                 {error, {_, Text}} ->
@@ -95,11 +93,10 @@ with_levels(Fun) ->
 climb(Max) ->
     Context = py:context(1),
     ok = py:exec(Context, <<"
-def next_level(n, max):
-    from erlang import call
-    return call('ep_level', n, max)
+def step(height, top):
+    return erlang.call('ep_level', height, top)
 ">>),
-    py:call(Context, '__main__', next_level, [1, Max]).
+    py:call(Context, '__main__', step, [1, Max]).
 
 a_process_of_the_callback_calls_the_context_that_waits(_Config) ->
     Context = py:context(1),

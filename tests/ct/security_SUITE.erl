@@ -208,12 +208,8 @@ erlang_runs_commands_for_python(_Config) ->
     Run = fun([Command]) ->
         collect(open_port({spawn, binary_to_list(Command)}, [exit_status, binary, stderr_to_stdout]), [])
     end,
-    ep_ct:with_function(run_shell, Run, fun() ->
-        ok = py:exec(<<"
-from erlang import run_shell
-result = run_shell('echo through erlang')
-">>),
-        {ok, {0, <<"through erlang\n">>}} = py:eval(<<"result">>)
+    ep_ct:with_function(ep_command, Run, fun() ->
+        {ok, {0, <<"through erlang\n">>}} = py:eval(<<"erlang.ep_command('echo through erlang')">>)
     end).
 
 collect(Port, Output) ->
@@ -223,5 +219,5 @@ collect(Port, Output) ->
     end.
 
 python_asks_a_process_for_commands(_Config) ->
-    {ok, _} = py:eval(<<"erlang.send(supervisor, ('spawn_worker', ['arg']))">>, #{supervisor => self()}),
-    {<<"spawn_worker">>, [<<"arg">>]} = ep_ct:message().
+    {ok, _} = py:eval(<<"erlang.send(runner, ('run', ['ls', '-l']))">>, #{runner => self()}),
+    {<<"run">>, [<<"ls">>, <<"-l">>]} = ep_ct:message().

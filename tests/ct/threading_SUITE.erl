@@ -60,11 +60,11 @@ def in_thread(f, *args):
     thread.join()
     return results[0]
 
-def double_it(x):
-    return erlang.call('ep_double_it', x)
+def twice(x):
+    return erlang.call('ep_twice', x)
 
-def double_in_thread(x):
-    return in_thread(double_it, x)
+def twice_in_thread(x):
+    return in_thread(twice, x)
 ">>),
     Config.
 
@@ -76,8 +76,8 @@ end_per_testcase(_Case, _Config) ->
 
 functions() ->
     [
-        {ep_double_it, fun([X]) -> X * 2 end},
-        {ep_add_one, fun([X]) -> X + 1 end},
+        {ep_twice, fun([X]) -> X * 2 end},
+        {ep_next, fun([X]) -> X + 1 end},
         {ep_who, fun([]) -> self() end},
         {ep_fail, fun([Reason]) -> error(Reason) end},
         {ep_throw, fun([Reason]) -> throw(Reason) end},
@@ -91,13 +91,13 @@ nothing_is_left_behind(Config) -> ep_ct:audit(Config).
 %% Calls
 
 a_thread_calls_erlang(_Config) ->
-    {ok, 42} = py:call('__main__', double_in_thread, [21]).
+    {ok, 42} = py:call('__main__', twice_in_thread, [21]).
 
 an_executor_calls_erlang(_Config) ->
     ok = py:exec(<<"
 def run():
     with ThreadPoolExecutor(max_workers=4) as executor:
-        return list(executor.map(double_it, range(10)))
+        return list(executor.map(twice, range(10)))
 ">>),
     {ok, [0, 2, 4, 6, 8, 10, 12, 14, 16, 18]} = py:call('__main__', run, []).
 
@@ -106,7 +106,7 @@ one_thread_calls_many_times(_Config) ->
 def chain(n):
     x = 0
     for _ in range(n):
-        x = erlang.call('ep_add_one', x)
+        x = erlang.call('ep_next', x)
     return x
 ">>),
     {ok, 3} = py:eval(<<"in_thread(chain, 3)">>),
@@ -117,7 +117,7 @@ every_thread_gets_its_own_result(_Config) ->
 def fan_out(threads, calls):
     results = {}
     def worker(n):
-        results[n] = [double_it(n * 1000 + i) for i in range(calls)]
+        results[n] = [twice(n * 1000 + i) for i in range(calls)]
     workers = [threading.Thread(target=worker, args=(n,)) for n in range(threads)]
     for t in workers:
         t.start()
@@ -169,7 +169,7 @@ released = threading.Event()
 late = []
 def later():
     released.wait()
-    late.append(erlang.call('ep_double_it', 4))
+    late.append(erlang.call('ep_twice', 4))
 thread = threading.Thread(target=later)
 thread.start()
 ">>),
@@ -181,11 +181,11 @@ thread.start()
 a_thread_calls_by_attribute_and_import(_Config) ->
     ok = py:exec(<<"
 def by_import(x):
-    from erlang import ep_double_it
-    return ep_double_it(x)
+    from erlang import ep_twice
+    return ep_twice(x)
 ">>),
     {ok, 6} = py:eval(<<"in_thread(by_import, 3)">>),
-    {ok, 8} = py:eval(<<"in_thread(erlang.ep_double_it, 4)">>).
+    {ok, 8} = py:eval(<<"in_thread(erlang.ep_twice, 4)">>).
 
 a_thread_sends_messages(_Config) ->
     {ok, none} = py:eval(<<"in_thread(erlang.send, p, ('from', 'thread'))">>, #{p => self()}),
@@ -193,7 +193,7 @@ a_thread_sends_messages(_Config) ->
 
 many_short_threads_leave_nothing(_Config) ->
     Processes = length(processes()),
-    {ok, true} = py:eval(<<"all(double_in_thread(i) == 2 * i for i in r)">>, #{r => lists:seq(1, 200)}, 30000),
+    {ok, true} = py:eval(<<"all(twice_in_thread(i) == 2 * i for i in r)">>, #{r => lists:seq(1, 200)}, 30000),
     ep_ct:wait_until(fun() -> ep_ct:alive(callbacks) =:= 0 end),
     ep_ct:wait_until(fun() -> length(processes()) =< Processes + 5 end).
 
@@ -260,7 +260,7 @@ an_unknown_function_is_refused(_Config) ->
 
 the_death_of_the_callback_is_an_exception(_Config) ->
     {ok, {<<"RuntimeError">>, _}} = py:eval(<<"in_thread(erlang.call, 'ep_die')">>),
-    {ok, 42} = py:call('__main__', double_in_thread, [21]).
+    {ok, 42} = py:call('__main__', twice_in_thread, [21]).
 
 a_failing_thread_leaves_others_alone(_Config) ->
     ok = py:exec(<<"
@@ -270,7 +270,7 @@ def mixed(n):
             erlang.call('ep_fail', n)
         except RuntimeError:
             return 'failed'
-    return double_it(n)
+    return twice(n)
 
 def run_mixed():
     with ThreadPoolExecutor(4) as executor:
@@ -289,7 +289,7 @@ an_executor_left_open_is_harmless(_Config) ->
         ok = py:exec(Context, <<"
 from concurrent.futures import ThreadPoolExecutor
 executor = ThreadPoolExecutor(2)
-results = list(executor.map(lambda x: erlang.call('ep_double_it', x), range(4)))
+results = list(executor.map(lambda x: erlang.call('ep_twice', x), range(4)))
 ">>),
         {ok, [0, 2, 4, 6]} = py:eval(Context, <<"results">>)
     end).

@@ -1,8 +1,8 @@
 %%% @doc Runs what a page of documentation shows, and so proves it.
 %%%
-%%% The blocks of a page run one after the other in one process, with the application started. By their info string:
-%%%   erlang          expressions as one types them in a shell: variables live to the end of the page, a match that fails
-%%%                   fails the page; or a module, when it begins with -module
+%%% The blocks of a page run one after the other in one process, with the application started. By info string:
+%%%   erlang          expressions as one types them in a shell: variables live to the end of the page, and a match that
+%%%                   fails, fails the page; or a module, when it begins with -module
 %%%   python          what py:exec/1 runs, in the same process
 %%%   erlang-config   terms of a file; the values of the application's own keys are checked
 %%% Blocks of any other kind are only shown.
@@ -27,7 +27,8 @@ main([Path]) ->
             io:format("~ts: ~tp~n", [Path, Reason]),
             halt(1)
     after ?LIMIT * 1000 ->
-        io:format("~ts: not done after ~b seconds; now in ~tp~n", [Path, ?LIMIT, process_info(Pid, current_stacktrace)]),
+        io:format("~ts: not done after ~b seconds; now in ~tp~n",
+                  [Path, ?LIMIT, process_info(Pid, current_stacktrace)]),
         halt(1)
     end.
 

@@ -3,6 +3,7 @@
 What settles in for a while sends to `pid` before it does, so that a test waits for a message and never for a time.
 """
 
+import contextlib
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -86,7 +87,8 @@ def call_and_report(pid, name, args):
         outcome = ("returned", erlang.call(name, *args))
     except BaseException as error:
         outcome = ("raised", type(error).__name__)
-    erlang.send(pid, outcome)
+    with contextlib.suppress(erlang.ProcessError):
+        erlang.send(pid, outcome)
     return outcome
 
 
