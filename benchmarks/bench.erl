@@ -13,8 +13,8 @@
 -spec main() -> ok.
 main() -> main([]).
 
-%% @doc With `save', File the results go to a file, too; with `compare', File they are shown beside those in a file; with
-%% `soak' something else is run.
+%% @doc With `save', File the results go to a file, too; with `compare', File they are shown beside those in a file;
+%% with `soak' something else is run.
 -spec main([string()]) -> ok.
 main(["soak"]) -> soak();
 main(Args) ->

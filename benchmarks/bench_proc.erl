@@ -41,7 +41,8 @@ page_size() ->
 threads() ->
     filelib:wildcard("/proc/self/task/*").
 
-%% @doc How often threads have gone to sleep since they began, which is how often they were woken, and how long they ran.
+%% @doc How often threads have gone to sleep since they began, which is how often they were woken, and for how long
+%% they ran.
 -spec activity([thread()]) -> activity().
 activity(Threads) ->
     #{wakeups => lists:sum([wakeups(Thread) || Thread <- Threads]),

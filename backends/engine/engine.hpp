@@ -97,7 +97,7 @@ void attach(ep_interp *interp) noexcept;
 void detach(ep_interp *interp) noexcept;
 void serve(ep_interp *interp, ep_request *request) noexcept;
 void release_slot(ep_interp *interp, uint64_t slot) noexcept;
-void interrupt(ep_interp *interp, uint64_t serial) noexcept;
+ep_status interrupt(ep_interp *interp, uint64_t serial) noexcept;
 
 // The body of the entry function: checks versions and fills the table in.
 ep_status fill_table(const ep_host *host, ep_backend *table, ep_error *error,

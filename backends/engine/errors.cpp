@@ -30,18 +30,16 @@ bool name_atom(ErlNifEnv *env, PyTypeObject *type, ERL_NIF_TERM &atom) {
         atom = enif_make_atom(env, name);
         return true;
     }
-    if (enif_make_existing_atom(env, name, &atom, ERL_NIF_LATIN1)) {
-        return true;
+    auto made = make_atom(env, name, ERL_NIF_BIN2TERM_SAFE);
+    if (!made && new_names_left.fetch_sub(1) > 0) {
+        made = make_atom(env, name);
     }
-    if (new_names_left.fetch_sub(1) <= 0) {
-        new_names_left.fetch_add(1);
+    if (!made) {
+        new_names_left.fetch_add(1); // too many already, or too long
         return false;
     }
-    auto made = make_atom(env, name);
-    if (made) {
-        atom = *made;
-    }
-    return made.has_value();
+    atom = *made;
+    return true;
 }
 
 py::Ref message_of(PyObject *exception) {

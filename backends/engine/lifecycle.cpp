@@ -40,6 +40,7 @@ void initialise(const ep_start &options) {
     config.install_signal_handlers = 0;
     config.parse_argv = 0;
     config.configure_c_stdio = 0;
+    config.buffered_stdio = 0; // Python is never finalised, so what sat in a buffer would be lost
     config.faulthandler = 0;
     if (options.executable != nullptr && *options.executable != '\0') {
         check_status(PyConfig_SetBytesString(&config, &config.program_name, options.executable), "its program name");
@@ -160,16 +161,19 @@ void detach(ep_interp *) noexcept {
 }
 
 // Attached, since only then the running request stays the one it is: the mutex is taken by its thread attached, too.
-void interrupt(ep_interp *interp, uint64_t serial) noexcept {
+ep_status interrupt(ep_interp *interp, uint64_t serial) noexcept {
+    ep_status status = EP_FAILED;
     PyEval_RestoreThread(engine().main_thread);
     {
         std::lock_guard lock{interp->interrupt_mutex};
         if (interp->running == serial) {
             PyThreadState_SetAsyncExc(interp->thread_ident, interp->interpreter->state->interrupted.get());
             interp->interrupted = serial;
+            status = EP_OK;
         }
     }
     PyEval_SaveThread();
+    return status;
 }
 
 ep_status fill_table(const ep_host *host, ep_backend *table, ep_error *error, decltype(ep_backend::open) open,

@@ -125,13 +125,17 @@ void Source::big_integer(FlatWriter &sink, View v) const {
                        static_cast<size_t>(PyUnicode_GET_LENGTH(digits.get()))});
         return;
     }
-    py::Ref bits = py::Ref::check(PyObject_CallMethod(v, "bit_length", nullptr));
-    const Py_ssize_t size = PyLong_AsSsize_t(bits.get()) / 8 + 1;
-    py::Ref magnitude = py::Ref::check(PyNumber_Absolute(v));
-    py::Ref bytes = py::Ref::check(PyObject_CallMethod(magnitude.get(), "to_bytes", "ns", size, "little"));
+    // An exact int: subclasses may have methods of their own.
+    py::Ref magnitude = py::Ref::check(PyLong_Type.tp_as_number->nb_absolute(v));
     py::Ref zero = py::Ref::check(PyLong_FromLong(0));
-    const int negative = py::check(PyObject_RichCompareBool(v, zero.get(), Py_LT));
-    sink.big_integer(negative == 1, reinterpret_cast<const unsigned char *>(PyBytes_AS_STRING(bytes.get())),
+    py::Ref negative = py::Ref::check(PyLong_Type.tp_richcompare(v, zero.get(), Py_LT));
+    py::Ref bits = py::Ref::check(PyObject_CallMethod(magnitude.get(), "bit_length", nullptr));
+    const Py_ssize_t size = PyLong_AsSsize_t(bits.get()) / 8 + 1;
+    py::Ref bytes = py::Ref::check(PyObject_CallMethod(magnitude.get(), "to_bytes", "ns", size, "little"));
+    if (!PyBytes_CheckExact(bytes.get()) || PyBytes_GET_SIZE(bytes.get()) != size) {
+        py::raise(PyExc_SystemError, "int.to_bytes gave no such bytes");
+    }
+    sink.big_integer(negative.get() == Py_True, reinterpret_cast<const unsigned char *>(PyBytes_AS_STRING(bytes.get())),
                      static_cast<size_t>(size));
 }
 
@@ -184,6 +188,9 @@ void Source::term(FlatWriter &sink, View v) const {
                 big_integer(sink, index);
             }
             return;
+        }
+        if (!PyErr_ExceptionMatches(PyExc_Exception)) {
+            throw py::Raised{}; // an interrupt
         }
         PyErr_Clear();
     }
@@ -281,7 +288,7 @@ ScratchWriter::ScratchWriter(ErlNifEnv *env) {
 
 ScratchWriter::~ScratchWriter() {
     if (ep_interp *interp = current_interp()) {
-        writer_->clear();
+        writer_->clear(256 * 1024);
         interp->spare_writer = std::move(writer_);
     }
 }

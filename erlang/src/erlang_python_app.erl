@@ -9,11 +9,15 @@
 -export([start/2, stop/1]).
 
 %% @doc Fails with `{error, {Code, Text}}' when no Python could be started; Text says what was tried and how to mend it.
+%% With `{error, {bad_config, Key, Value}}' when the application environment has a value that cannot be.
 -spec start(application:start_type(), term()) -> {ok, pid()} | {error, term()}.
 start(_Type, _Args) ->
-    case start_runtime() of
+    try start_runtime() of
         ok -> start_processes();
         {error, _} = Error -> Error
+    catch
+        %% What the configuration says cannot be: an answer for people, without the stack.
+        error:{bad_config, _, _} = Reason -> {error, Reason}
     end.
 
 -spec stop(term()) -> ok.
@@ -24,6 +28,8 @@ start_runtime() ->
     case code:ensure_loaded(py_nif) of
         {module, py_nif} ->
             ok = py_nif:configure(py_config:native()),
+            ok = py_nif:semaphore_set_max(py_config:max_concurrent()),
+            _ = py_config:num_contexts(), % checked before anything is started
             readable(py_nif:start_runtime());
         {error, Reason} ->
             {error, {py_nif_not_loaded, Reason}}
@@ -32,7 +38,6 @@ start_runtime() ->
 start_processes() ->
     %% What a stop that was itself killed may have left behind.
     forget_registrations(),
-    ok = py_nif:semaphore_set_max(py_config:max_concurrent()),
     case erlang_python_sup:start_link() of
         {ok, Sup} -> start_pool(Sup);
         {error, _} = Error -> Error

@@ -35,7 +35,7 @@ register(Name, Module, Function) when is_atom(Module), is_atom(Function) ->
 -spec unregister(name()) -> ok.
 unregister(Name) ->
     Key = key(Name),
-    true = ets:delete(?TABLE, Key),
+    true = in_table(fun() -> ets:delete(?TABLE, Key) end),
     py_nif:function_unregistered(Key).
 
 -spec lookup(name()) -> {ok, callback()} | error.
@@ -57,8 +57,14 @@ describe(Class, Reason) ->
     to_text("~tp: ~0tp", [Class, Reason]).
 
 store(Key, Function) ->
-    true = ets:insert(?TABLE, {Key, Function}),
+    true = in_table(fun() -> ets:insert(?TABLE, {Key, Function}) end),
     py_nif:function_registered(Key).
+
+%% The table lives and ends with the application.
+in_table(Change) ->
+    try Change()
+    catch error:badarg -> error({not_running, erlang_python})
+    end.
 
 find(Key) ->
     try ets:lookup(?TABLE, Key) of

@@ -17,7 +17,8 @@ native() ->
                {search_path, search, fun directories/1},
                {paths, paths, fun directories/1},
                {big_integers, big_integers, fun big_integers/1},
-               {max_atoms, max_atoms, fun count/1}],
+               {max_atoms, max_atoms, fun count/1},
+               {callback_patience, callback_patience, fun count/1}],
     maps:from_list([{Option, checked(Key, Value, Check)} || {Key, Option, Check} <- Options,
                                                             {ok, Value} <- [application:get_env(?APP, Key)]]).
 

@@ -81,9 +81,14 @@ ready(Context) ->
     end.
 
 %% @doc Whether contexts of a mode can be started here.
--spec check_mode(term()) -> ok | {error, owngil_requires_python314 | {invalid_mode, term()}}.
+-spec check_mode(term()) ->
+    ok | {error, owngil_requires_python314 | freethreaded_requires_free_threaded_python | {invalid_mode, term()}}.
 check_mode(worker) -> ok;
-check_mode(freethreaded) -> ok;
+check_mode(freethreaded) ->
+    case py_nif:runtime() of
+        #{free_threading := false} -> {error, freethreaded_requires_free_threaded_python};
+        _ -> ok
+    end;
 check_mode(owngil) ->
     case py_nif:owngil_supported() of
         true -> ok;
@@ -117,7 +122,7 @@ call(Context, Module, Function, Args, Kwargs, Timeout) ->
 -spec call(context(), py_request:name(), py_request:name(), [term()], map(), timeout(), py_request:env()) ->
     py_request:result().
 call(Context, Module, Function, Args, Kwargs, Timeout, Env) when is_list(Args), is_map(Kwargs) ->
-    case native(Context) of
+    case joined(Context) of
         {ok, Native} -> py_request:call(Native, Module, Function, Args, Kwargs, Env, 0, Timeout);
         remote -> remote(Context, call, [Module, Function, Args, Kwargs, Timeout], Env, Timeout);
         {error, _} = Error -> Error
@@ -138,7 +143,7 @@ eval(Context, Code, Locals, Timeout) ->
 
 -spec eval(context(), py_request:code(), map(), timeout(), py_request:env()) -> py_request:result().
 eval(Context, Code, Locals, Timeout, Env) when is_map(Locals) ->
-    case native(Context) of
+    case joined(Context) of
         {ok, Native} -> py_request:eval(Native, Code, Locals, Env, 0, Timeout);
         remote -> remote(Context, eval, [Code, Locals, Timeout], Env, Timeout);
         {error, _} = Error -> Error
@@ -151,7 +156,7 @@ exec(Context, Code) ->
 
 -spec exec(context(), py_request:code(), py_request:env()) -> ok | {error, term()}.
 exec(Context, Code, Env) ->
-    case native(Context) of
+    case joined(Context) of
         {ok, Native} -> py_request:exec(Native, Code, Env, infinity);
         remote -> remote(Context, exec, [Code], Env, infinity);
         {error, _} = Error -> Error
@@ -220,6 +225,15 @@ is_subinterp(Context) ->
     catch
         exit:_ -> false
     end.
+
+%% The same for work of the calling process, which the context watches from now on: should it be killed, its code stops.
+joined(Context) when node(Context) =:= node() ->
+    case py_local_env:of_context(Context) of
+        {_, Native, _} -> {ok, Native};
+        {error, _} = Error -> Error
+    end;
+joined(Context) when is_pid(Context) ->
+    remote.
 
 native(Context) when node(Context) =:= node() ->
     case py_nif:context_of(Context) of

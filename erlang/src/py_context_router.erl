@@ -172,7 +172,7 @@ repaired(Pool) ->
                 none -> {error, not_started(Pool)}
             end
     catch
-        exit:_ -> {error, not_started(Pool)}
+        _:_ -> {error, not_started(Pool)}
     end.
 
 not_started(default) -> contexts_not_started;
@@ -269,7 +269,10 @@ start_link() ->
         ignore -> {error, ignore}
     end.
 
-call(Request) -> gen_server:call(?MODULE, Request, infinity).
+call(Request) ->
+    try gen_server:call(?MODULE, Request, infinity)
+    catch exit:{noproc, _} -> error({not_running, erlang_python})
+    end.
 
 -spec init([]) -> {ok, state()}.
 init([]) ->

@@ -43,7 +43,10 @@
 -type flags() :: non_neg_integer().
 %% Bit 0: the result is an object handle. Bit 1: no answer is wanted. Bit 2: callbacks run in a process of their own
 %% instead of in the caller.
--type submitted() :: handle() | {error, term()}.
+-type tag() :: reference() | {reference(), Ancestors :: [pid()]}.
+%% What the answer comes with; and the processes that started the caller, nearest first.
+-type submitted() :: handle() | ancestry | {error, term()}.
+%% `ancestry': nothing was submitted; the context waits for a callback and wants a tag with ancestors.
 -type mode() :: worker | owngil | freethreaded.
 
 -export_type([context/0, env/0, object/0, handle/0, flags/0, name/0, submitted/0, mode/0]).
@@ -170,21 +173,21 @@ context_exec(Context, Code, Env) ->
 %% The caller gets exactly one `{Ref, Result}' or `{Ref, flat, Flat}', whose result build/1 makes, and before it any
 %% number of `{Ref, Callback, Name, Args}' which it has to answer with answer/3, unless cancel/1 says otherwise.
 
--spec submit_call(context(), reference(), name(), name(), [term()], map(), env() | undefined, flags()) -> submitted().
+-spec submit_call(context(), tag(), name(), name(), [term()], map(), env() | undefined, flags()) -> submitted().
 submit_call(_Context, _Ref, _Module, _Function, _Args, _Kwargs, _Env, _Flags) -> ?STUB.
 
--spec submit_eval(context(), reference(), binary(), map(), env() | undefined, flags()) -> submitted().
+-spec submit_eval(context(), tag(), binary(), map(), env() | undefined, flags()) -> submitted().
 submit_eval(_Context, _Ref, _Code, _Locals, _Env, _Flags) -> ?STUB.
 
--spec submit_exec(context(), reference(), binary(), env() | undefined, flags()) -> submitted().
+-spec submit_exec(context(), tag(), binary(), env() | undefined, flags()) -> submitted().
 submit_exec(_Context, _Ref, _Code, _Env, _Flags) -> ?STUB.
 
 %% @doc Works on an object handle, in the context that owns it.
--spec submit_object(reference(), method | getattr | value, object(), name(), [term()], map(), flags()) -> submitted().
+-spec submit_object(tag(), method | getattr | value, object(), name(), [term()], map(), flags()) -> submitted().
 submit_object(_Ref, _Operation, _Object, _Name, _Args, _Kwargs, _Flags) -> ?STUB.
 
 %% @doc A request that does nothing: the floor every benchmark is measured against.
--spec submit_noop(context(), reference(), flags()) -> submitted().
+-spec submit_noop(context(), tag(), flags()) -> submitted().
 submit_noop(_Context, _Ref, _Flags) -> ?STUB.
 
 %% @doc Gives a request up. `cancelled': it never ran, or is being interrupted, and no message will come.

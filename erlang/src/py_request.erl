@@ -67,6 +67,7 @@ try_call(Context, Module, Function, Args, Kwargs, Env, Flags, Timeout) when ?IS_
     Ref = make_ref(),
     case py_nif:submit_call(Context, Ref, Module, Function, Args, Kwargs, Env, Flags) of
         Handle when is_integer(Handle) -> await(Ref, Handle, Timeout);
+        ancestry -> waited(Ref, py_nif:submit_call(Context, related(Ref), Module, Function, Args, Kwargs, Env, Flags), Timeout);
         Refused -> refused(Refused)
     end.
 
@@ -80,6 +81,7 @@ try_eval(Context, Code, Locals, Env, Flags, Timeout) when ?IS_TIMEOUT(Timeout) -
     Ref = make_ref(),
     case py_nif:submit_eval(Context, Ref, Code, Locals, Env, Flags) of
         Handle when is_integer(Handle) -> await(Ref, Handle, Timeout);
+        ancestry -> waited(Ref, py_nif:submit_eval(Context, related(Ref), Code, Locals, Env, Flags), Timeout);
         Refused -> refused(Refused)
     end.
 
@@ -93,6 +95,7 @@ try_exec(Context, Code, Env, Timeout) when ?IS_TIMEOUT(Timeout) ->
     Ref = make_ref(),
     case py_nif:submit_exec(Context, Ref, Code, Env, 0) of
         Handle when is_integer(Handle) -> await(Ref, Handle, Timeout);
+        ancestry -> waited(Ref, py_nif:submit_exec(Context, related(Ref), Code, Env, 0), Timeout);
         Refused -> refused(Refused)
     end.
 
@@ -100,6 +103,11 @@ submit_object(Operation, Object, Name, Args, Kwargs, Flags, Timeout) ->
     Ref = make_ref(),
     case py_nif:submit_object(Ref, Operation, Object, Name, Args, Kwargs, Flags) of
         Handle when is_integer(Handle) -> await(Ref, Handle, Timeout);
+        ancestry ->
+            case waited(Ref, py_nif:submit_object(related(Ref), Operation, Object, Name, Args, Kwargs, Flags), Timeout) of
+                context_stopped -> {error, context_stopped};
+                Result -> Result
+            end;
         {error, _} = Error -> Error
     end.
 
@@ -126,7 +134,11 @@ start(Context, Ref, Module, Function, Args, Kwargs, Env) ->
 
 submit(Context, Ref, Module, Function, Args, Kwargs, Env, Flags) ->
     case names(Module, Function) of
-        {ok, M, F} -> py_nif:submit_call(Context, Ref, M, F, Args, Kwargs, Env, Flags);
+        {ok, M, F} ->
+            case py_nif:submit_call(Context, Ref, M, F, Args, Kwargs, Env, Flags) of
+                ancestry -> py_nif:submit_call(Context, related(Ref), M, F, Args, Kwargs, Env, Flags);
+                Submitted -> Submitted
+            end;
         {error, _} = Error -> Error
     end.
 
@@ -138,6 +150,27 @@ cancel(Handle) ->
         callback -> cancelled;
         Outcome -> Outcome
     end.
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% Requests to a context that waits for a callback
+%%
+%% It serves at once only processes that its callbacks depend on: those that run one, and those they have started. So the
+%% core wants to know who started the caller.
+
+-define(GENERATIONS, 8).
+
+related(Ref) -> {Ref, ancestors(self(), ?GENERATIONS)}.
+
+ancestors(_Pid, 0) ->
+    [];
+ancestors(Pid, Generations) ->
+    case process_info(Pid, parent) of
+        {parent, Parent} when is_pid(Parent), node(Parent) =:= node() -> [Parent | ancestors(Parent, Generations - 1)];
+        _ -> []
+    end.
+
+waited(Ref, Handle, Timeout) when is_integer(Handle) -> await(Ref, Handle, Timeout);
+waited(_Ref, Refused, _Timeout) -> refused(Refused).
 
 %% ---------------------------------------------------------------------------------------------------------------------
 %% Waiting

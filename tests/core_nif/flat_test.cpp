@@ -41,7 +41,7 @@ TEST_CASE("what was cleared can be used again") {
             const ERL_NIF_TERM term = t.list(std::vector<ERL_NIF_TERM>(static_cast<size_t>(size), t.ref()));
             record(flat, t, term);
             CHECK(enif_is_identical(built(t.env(), flat.view()), term));
-            all ? flat.clear_all() : flat.clear();
+            all ? flat.clear(0) : flat.clear();
             CHECK(flat.size() == 0);
             CHECK(flat.view().term_count == 0);
         }

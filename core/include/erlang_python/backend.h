@@ -83,10 +83,10 @@ typedef struct ep_backend {
     /* Frees an environment or an object that a handle stood for. [context-thread][attached] */
     void (*release_slot)(ep_interp *interp, uint64_t slot);
 
-    /* Raises erlang.Interrupted in the Python code of request `serial` if it is the one `interp` runs at this moment,
-       else does nothing. Waits for the GIL where there is one. Never concurrent with `close` of the same interpreter.
-       [python-main] */
-    void (*interrupt)(ep_interp *interp, uint64_t serial);
+    /* Raises erlang.Interrupted in the Python code of request `serial` if it is the one `interp` runs at this moment:
+       EP_OK. Else does nothing: EP_FAILED; the core asks again as long as the request is not over. Waits for the GIL
+       where there is one. Never concurrent with `close` of the same interpreter. [python-main] */
+    ep_status (*interrupt)(ep_interp *interp, uint64_t serial);
 } ep_backend;
 
 /* The one symbol a backend exports. `table` comes with its header filled in: the version and the size the core asks

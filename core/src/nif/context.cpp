@@ -4,7 +4,7 @@
 #include "core.hpp"
 #include "handles.hpp"
 
-#include <cstring>
+#include <algorithm>
 #include <pthread.h>
 
 namespace ep {
@@ -186,6 +186,12 @@ void Context::stop(ErlNifEnv *caller) {
     while (Request *request = left.pop()) {
         answer_stopped(request, caller);
     }
+    auto ours = [this](Semaphore::Waiter &waiter) {
+        return waiter.granted == request_granted && static_cast<Request &>(waiter).context == this;
+    };
+    while (Semaphore::Waiter *waiter = core().semaphore.withdraw_first(ours)) {
+        answer_stopped(&static_cast<Request &>(*waiter), caller);
+    }
     core().contexts.remove(owner_, this);
     if (!thread_ended()) {
         core().runtime.hound(this);
@@ -215,8 +221,13 @@ void Context::call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, ep_answ
         release_slot(request, nullptr);
     }
     frames_.push_back(&frame);
+    waits_.fetch_add(1);
     answer->status = wait(frame);
+    waits_.fetch_sub(1);
     frames_.pop_back();
+    if (answer->status == EP_OK && request != nullptr && request->interrupted.load()) {
+        answer->status = EP_INTERRUPTED; // the exception that was set for it may have been cleared by one on top
+    }
     if (had_slot) {
         core().semaphore.retake();
         request->has_slot = true;
@@ -272,7 +283,7 @@ ep_status Context::wait(Frame &frame) {
         }
         run_releases();
         Parker::Deadline deadline;
-        if (Request *request = next(admission(frame, deadline))) {
+        if (Request *request = next(admission(deadline))) {
             serve(request);
             last_move_ = Clock::now();
         } else if (deadline && frames_.size() >= crowded_depth && Clock::now() >= *deadline) {
@@ -284,21 +295,19 @@ ep_status Context::wait(Frame &frame) {
     }
 }
 
-// Who is let in while a frame waits. Everything served here runs on top of it, so the frames below can only go on when
-// those above are done. Processes that run a callback of this context are let in always: a wait depends on them. So it
-// may on others, which such a process has asked to call, and nobody can tell which; so others are let in freely while
-// the stack is low and owes nobody an answer, else one at a time when nothing has moved for a while, and not at all when
-// it is crowded.
-Context::Admit Context::admission(const Frame &frame, Parker::Deadline &deadline) const {
-    const size_t depth = frames_.size();
-    if (depth < busy_depth && !owes_below(frame)) {
-        return Admit::all;
-    }
+// Who is let in while a frame waits. Everything served here runs on top of it: the frames below can only go on when
+// those above are done, and whatever locks they hold are held by this thread. So only those are let in freely that a
+// wait depends on: processes that run a callback of this context, and what they have started. It may depend on others
+// too, a server that such a process has asked, and nobody can tell which; so they are let in one at a time when nothing
+// has moved for a while, and not at all when the stack is crowded.
+Context::Admit Context::admission(Parker::Deadline &deadline) const {
     if (!others_wait()) {
         return Admit::involved;
     }
-    deadline = last_move_ + (depth < crowded_depth ? Clock::duration{patience} : Clock::duration{crowded_patience});
-    return depth < crowded_depth && Clock::now() >= *deadline ? Admit::all : Admit::involved;
+    const bool crowded = frames_.size() >= crowded_depth;
+    const Clock::duration patience = crowded ? Clock::duration{crowded_patience} : core().patience.load();
+    deadline = last_move_ + patience;
+    return !crowded && Clock::now() >= *deadline ? Admit::all : Admit::involved;
 }
 
 bool Context::others_wait() const {
@@ -323,16 +332,6 @@ void Context::refuse_one() {
                                    "too many erlang.call() wait in this context, and none was answered for long"));
     }
     recycle(request, nullptr);
-}
-
-// Whether a wait below this one has its answer already.
-bool Context::owes_below(const Frame &frame) const {
-    for (const Frame *other : frames_) {
-        if (other != &frame && other->reply != nullptr) {
-            return true;
-        }
-    }
-    return false;
 }
 
 void Context::post_release(uint64_t slot) {
@@ -394,11 +393,14 @@ uint64_t Context::running_serial() {
     return running_.empty() ? 0 : running_.back()->handle();
 }
 
-void Context::deliver_interrupt(uint64_t serial) {
+bool Context::runs(uint64_t serial) {
+    std::lock_guard lock{queue_mutex_};
+    return std::any_of(running_.begin(), running_.end(), [=](Request *request) { return request->handle() == serial; });
+}
+
+bool Context::deliver_interrupt(uint64_t serial) {
     std::lock_guard lock{interp_mutex_};
-    if (interp_ != nullptr) {
-        backend_->interrupt(interp_, serial);
-    }
+    return interp_ != nullptr && backend_->interrupt(interp_, serial) == EP_OK;
 }
 
 void Context::attach() {
@@ -478,14 +480,15 @@ Request *Context::next(Admit admit) {
     return request;
 }
 
-// Whether the caller is a process that runs a callback for this context: then a wait on the stack needs this request.
+// Whether the caller, or one that started it, is a process that runs a callback for this context.
 bool Context::involved(const Request *request) const {
-    for (const Frame *frame : frames_) {
-        if (frame->request != nullptr && enif_compare_pids(&frame->request->caller, &request->caller) == 0) {
-            return true;
-        }
-    }
-    return false;
+    auto runs_callback = [this](const ErlNifPid &pid) {
+        return std::any_of(frames_.begin(), frames_.end(), [&](const Frame *frame) {
+            return frame->request != nullptr && enif_compare_pids(&frame->request->caller, &pid) == 0;
+        });
+    };
+    return runs_callback(request->caller) ||
+           std::any_of(request->ancestors, request->ancestors + request->ancestor_count, runs_callback);
 }
 
 void Context::serve(Request *request) {
@@ -502,7 +505,13 @@ void Context::serve(Request *request) {
             detach();
         }
         attach();
-        work(request);
+        if (request->interrupted.load()) { // while the thread waited for the interpreter
+            request->out = request->env;
+            request->result_is_flat = false;
+            request->result = make_error(request->env, core().atoms.interrupted);
+        } else {
+            work(request);
+        }
     }
     finish(request);
 }

@@ -60,10 +60,14 @@ public:
     bool interrupt_running();
     // Makes the thread look around: a request that waits for a callback was interrupted. Any thread.
     void wake() noexcept;
-    // Asks the interpreter to interrupt a request if it is the one that runs. [python-main]
-    void deliver_interrupt(uint64_t serial);
+    // Asks the interpreter to interrupt a request; whether it is the one that runs at this moment. [python-main]
+    bool deliver_interrupt(uint64_t serial);
     // The serial of what runs on top, 0 if nothing. Any thread.
     uint64_t running_serial();
+    // Whether that request is on the stack of what runs. Any thread.
+    bool runs(uint64_t serial);
+    // Whether an erlang.call waits. A hint. Any thread.
+    bool waits() const noexcept { return waits_.load(std::memory_order_relaxed) != 0; }
 
     uint64_t id() const noexcept { return id_; }
     bool stopping() const noexcept { return inbox_.closed(); }
@@ -78,13 +82,11 @@ public:
     void process_down(ErlNifEnv *env, const ErlNifPid &pid);
 
 private:
-    // How many erlang.call may wait on the stack: from the first bound on requests are let in slowly, from the second
-    // only those a wait depends on, and at the third a call fails.
-    static constexpr size_t busy_depth = 32;
+    // How many erlang.call may wait on the stack: from the first bound on only those are let in that a wait depends on,
+    // at the second a call fails.
     static constexpr size_t crowded_depth = 96;
     static constexpr size_t max_depth = 128;
-    // For how long nothing must have moved before another request is let in, or refused when it is crowded.
-    static constexpr std::chrono::milliseconds patience{10};
+    // For how long nothing must have moved before a request is refused when it is crowded.
     static constexpr std::chrono::milliseconds crowded_patience{5000};
     // How many requests are served before others get a chance at the interpreter.
     static constexpr uint32_t attached_bound = 128;
@@ -109,8 +111,7 @@ private:
 
     ep_status send_call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, const Frame &frame);
     ep_status wait(Frame &frame);
-    Admit admission(const Frame &frame, Parker::Deadline &deadline) const;
-    bool owes_below(const Frame &frame) const;
+    Admit admission(Parker::Deadline &deadline) const;
     bool others_wait() const;
     void refuse_one();
 
@@ -135,6 +136,8 @@ private:
 
     std::mutex interp_mutex_;
     ep_interp *interp_ = nullptr; // guarded by interp_mutex_ for other threads; only this thread writes
+
+    std::atomic<uint32_t> waits_{0}; // frames_.size(), for others
 
     // The thread's own.
     bool serving_ = false; // between the opening and the closing of the interpreter

@@ -36,21 +36,22 @@ Atoms::Atoms(ErlNifEnv *env) {
     wait = atom("wait");
     flat = atom("flat");
     final = atom("final");
+    ancestry = atom("ancestry");
     py_native = atom("py_native");
     forward = atom("forward");
     log = atom("log");
     infinity = atom("infinity");
 }
 
-Core::Core(ErlNifEnv *env, std::string priv_directory)
-    : atoms(env), conversion(env), semaphore(initial_max), runtime(std::move(priv_directory)) {}
+Core::Core(ErlNifEnv *env, const std::string &priv_directory)
+    : atoms(env), conversion(env), semaphore(initial_max), runtime(priv_directory) {}
 
 Core &core() noexcept {
     return *instance;
 }
 
-void make_core(ErlNifEnv *env, std::string priv_directory) {
-    instance = new Core(env, std::move(priv_directory));
+void make_core(ErlNifEnv *env, const std::string &priv_directory) {
+    instance = new Core(env, priv_directory);
 }
 
 ERL_NIF_TERM make_error(ErlNifEnv *env, ERL_NIF_TERM reason) {

@@ -13,6 +13,7 @@
 #include <erlang_python/convert/decode.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <erl_nif.h>
 
 namespace ep {
@@ -22,7 +23,7 @@ struct Atoms {
 
     ERL_NIF_TERM ok, error, ready, undefined, true_, false_;
     ERL_NIF_TERM context_stopped, env_wrong_interpreter, interrupted, timeout, overloaded, not_running;
-    ERL_NIF_TERM cancelled, callback, replied, granted, wait, flat, final;
+    ERL_NIF_TERM cancelled, callback, replied, granted, wait, flat, final, ancestry;
     ERL_NIF_TERM py_native, forward, log, infinity;
 };
 
@@ -47,7 +48,7 @@ struct Counters {
 
 class Core {
 public:
-    Core(ErlNifEnv *env, std::string priv_directory);
+    Core(ErlNifEnv *env, const std::string &priv_directory);
 
     const Atoms atoms;
     const ConversionAtoms conversion;
@@ -60,13 +61,16 @@ public:
     HostProcess host_process;
     Runtime runtime;
     Counters counters;
-    std::atomic<int64_t> atoms_left{10'000};
+    std::atomic<int64_t> max_atoms{10'000}; // how many new atoms Python may make in this VM
+    std::atomic<int64_t> atoms_made{0};
+    // How long an erlang.call waits for its answer before a request it does not depend on is served meanwhile.
+    std::atomic<std::chrono::milliseconds> patience{std::chrono::milliseconds{50}};
     std::atomic<uint64_t> next_unique{1};
 };
 
 Core &core() noexcept;
 // Once, in the load callback.
-void make_core(ErlNifEnv *env, std::string priv_directory);
+void make_core(ErlNifEnv *env, const std::string &priv_directory);
 
 // Terms that several files build.
 ERL_NIF_TERM make_error(ErlNifEnv *env, ERL_NIF_TERM reason);

@@ -52,7 +52,11 @@ ERL_NIF_TERM host_keep_flat(ErlNifEnv *env, const ep_flat *value) {
 }
 
 int32_t host_take_atom() {
-    return core().atoms_left.fetch_sub(1) > 0 ? 1 : (core().atoms_left.fetch_add(1), 0);
+    if (core().atoms_made.fetch_add(1) < core().max_atoms.load()) {
+        return 1;
+    }
+    core().atoms_made.fetch_sub(1);
+    return 0;
 }
 
 uint64_t host_unique() {

@@ -11,18 +11,22 @@ namespace {
 constexpr int index_bits = 22; // as many as the pool can have
 constexpr uint64_t generation_mask = (uint64_t{1} << 36) - 1; // so that a handle is a small integer to the VM
 
-bool granted(Semaphore::Waiter *waiter, void *environment) {
-    auto *request = &static_cast<Request &>(*waiter); // never null, which the compiler must not think
-    request->has_slot = true;
-    if (request->context->post(request)) {
-        return true;
-    }
-    request->has_slot = false; // the semaphore hands it on
-    answer_stopped(request, static_cast<ErlNifEnv *>(environment));
-    return false;
-}
-
 } // namespace
+
+bool request_granted(Semaphore::Waiter *waiter, void *environment) {
+    auto *request = &static_cast<Request &>(*waiter); // never null, which the compiler must not think
+    Context *context = request->context;
+    enif_keep_resource(context); // the request may be over, and its reference gone, before post() returns
+    request->has_slot.store(true);
+    bool taken = context->post(request);
+    if (!taken) {
+        // If it was cancelled meanwhile its slot has been given back already; else the semaphore hands it on.
+        taken = !request->has_slot.exchange(false);
+        answer_stopped(request, static_cast<ErlNifEnv *>(environment));
+    }
+    enif_release_resource(context);
+    return taken;
+}
 
 void Parcel::open() {
     if (env == nullptr) {
@@ -31,9 +35,15 @@ void Parcel::open() {
     flat.use_env(env);
 }
 
-void Parcel::empty() {
-    flat.clear();
+void Parcel::empty(uint32_t index) {
+    // The first ones are used all the time, and large blocks cost the system's memory calls in a BEAM (it tells malloc
+    // to map and unmap each); a burst of many must not keep what it needed.
+    flat.clear(index < 8 ? 256 * 1024 : index < 64 ? 16 * 1024 : 1024);
     enif_clear_env(env);
+    if (index >= 1024) {
+        enif_free_env(env);
+        env = nullptr;
+    }
 }
 
 uint64_t Request::handle() const noexcept {
@@ -47,7 +57,8 @@ Request *take_request(Context *context, Space *space) {
     }
     request->open();
     request->kind = request_message;
-    request->granted = granted;
+    request->granted = request_granted;
+    request->ancestor_count = 0;
     request->context = context;
     request->space = space;
     request->has_slot = false;
@@ -71,7 +82,7 @@ void recycle(Request *request, ErlNifEnv *caller) {
     Context *context = request->context;
     Space *space = request->space;
     request->state.recycle();
-    request->empty();
+    request->empty(request->index);
     core().requests.give(request);
     if (space != nullptr) {
         enif_release_resource(space);
@@ -92,7 +103,7 @@ Reply *take_reply(uint64_t frame, ep_status status) {
 }
 
 void recycle(Reply *reply) {
-    reply->empty();
+    reply->empty(reply->index);
     core().replies.give(reply);
 }
 

@@ -26,7 +26,7 @@ struct Parcel {
     FlatWriter flat;
 
     void open();  // before use
-    void empty(); // after it
+    void empty(uint32_t index); // after it; the higher the index in its pool, the less memory is kept
 };
 
 // One piece of work for a context. Filled in by the submitting process, then owned in turn by the semaphore's line, an
@@ -40,6 +40,9 @@ struct Request final : Message, Semaphore::Waiter, Parcel {
     uint32_t op = op_noop;
     uint32_t flags = 0;
     ErlNifPid caller{};
+    static constexpr uint32_t most_ancestors = 8;
+    ErlNifPid ancestors[most_ancestors]{}; // processes that started the caller, as far as it said
+    uint32_t ancestor_count = 0;
     ERL_NIF_TERM ref = 0;        // lives in env
     Context *context = nullptr;  // a counted reference
     Space *space = nullptr;      // a counted reference, or nullptr for the context's own namespace
@@ -61,6 +64,9 @@ struct Reply final : Message, Parcel {
     uint64_t frame = 0; // which wait it ends
     ep_status status = EP_OK;
 };
+
+// What the semaphore calls for a request.
+bool request_granted(Semaphore::Waiter *waiter, void *environment);
 
 // From the pool, empty and open; nullptr when it is exhausted. `context` and `space` are kept until recycle().
 Request *take_request(Context *context, Space *space);

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
+#include <memory>
 #include <pthread.h>
 
 namespace ep {
@@ -21,7 +22,9 @@ namespace {
 
 constexpr AbiVersion core_abi{EP_ABI_MAJOR, EP_ABI_MINOR};
 constexpr size_t stack_size = 16 * 1024 * 1024; // as a context's
-constexpr std::chrono::milliseconds hound_interval{50};
+using Clock = std::chrono::steady_clock;
+constexpr std::chrono::milliseconds retry_interval{5};
+constexpr std::chrono::milliseconds patience_with_cleanup{1000};
 
 std::string loader_error() {
     const char *text = dlerror();
@@ -39,15 +42,19 @@ std::string flavour(bool free_threading) {
 
 } // namespace
 
-// What the Python main thread is asked to do. `serial` 0: hound.
+// What the Python main thread is asked to do: interrupt a request until it is over, since one interrupt may come too
+// early, or be swallowed by code that catches everything. `serial` 0: whatever runs, until the thread has ended.
 struct Runtime::Order : Message {
     Context *context; // a counted reference
     uint64_t serial;
+    uint64_t delivered = 0; // the last one that was interrupted...
+    Clock::time_point again{}; // ... and when it may be once more
+    bool carry_out();
     Order(Context *c, uint64_t s) : context(c), serial(s) { enif_keep_resource(c); }
     ~Order() { enif_release_resource(context); }
 };
 
-Runtime::Runtime(std::string priv_directory) : priv_(std::move(priv_directory)) {}
+Runtime::Runtime(const std::string &priv_directory) : priv_(fs::absolute(priv_directory).string()) {}
 
 void Runtime::configure(RuntimeOptions options) {
     std::lock_guard lock{mutex_};
@@ -225,34 +232,37 @@ void Runtime::run() {
             return;
         }
     }
-    std::vector<Order *> hounded;
+    std::vector<std::unique_ptr<Order>> orders;
     for (;;) {
         Parker::Deadline deadline;
-        if (!hounded.empty()) {
-            deadline = std::chrono::steady_clock::now() + hound_interval;
+        if (!orders.empty()) {
+            deadline = Clock::now() + retry_interval;
         }
         inbox_.wait(deadline);
         for (Message *message = inbox_.take(); message != nullptr;) {
-            auto *order = static_cast<Order *>(message);
-            message = message->next;
-            if (order->serial == 0) {
-                hounded.push_back(order);
-            } else {
-                order->context->deliver_interrupt(order->serial);
-                delete order;
-            }
+            Message *next = message->next;
+            orders.emplace_back(static_cast<Order *>(message));
+            message = next;
         }
-        std::erase_if(hounded, [](Order *order) {
-            if (order->context->thread_ended()) {
-                delete order;
-                return true;
-            }
-            if (uint64_t serial = order->context->running_serial()) {
-                order->context->deliver_interrupt(serial);
-            }
-            return false;
-        });
+        std::erase_if(orders, [](const std::unique_ptr<Order> &order) { return order->carry_out(); });
     }
+}
+
+// True when there is nothing more to do.
+bool Runtime::Order::carry_out() {
+    if (context->thread_ended() || (serial != 0 && !context->runs(serial))) {
+        return true;
+    }
+    const uint64_t target = serial != 0 ? serial : context->running_serial();
+    const auto now = Clock::now();
+    // Code that was interrupted has some time to clean up before it is interrupted again.
+    if (target != 0 && (target != delivered || now >= again)) {
+        if (context->deliver_interrupt(target)) {
+            delivered = target;
+            again = now + patience_with_cleanup;
+        }
+    }
+    return false;
 }
 
 void Runtime::interrupt(Context *context, uint64_t serial) {

@@ -29,7 +29,7 @@ struct RuntimeError {
 
 class Runtime {
 public:
-    explicit Runtime(std::string priv_directory);
+    explicit Runtime(const std::string &priv_directory);
 
     void configure(RuntimeOptions options);
     // Starts Python if that has not been tried; the outcome of the first try is final. Blocks. Any thread.

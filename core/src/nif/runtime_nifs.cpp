@@ -4,6 +4,8 @@
 #include "nifs.hpp"
 #include "slot.hpp"
 
+#include <algorithm>
+
 namespace ep {
 
 namespace {
@@ -87,7 +89,14 @@ ERL_NIF_TERM nif_configure(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
         if (!enif_get_uint(env, value, &max)) {
             throw BadArgument{};
         }
-        core().atoms_left.store(max);
+        core().max_atoms.store(max);
+    }
+    if (find(env, argv[0], "callback_patience", value)) {
+        unsigned patience = 0;
+        if (!enif_get_uint(env, value, &patience)) {
+            throw BadArgument{};
+        }
+        core().patience.store(std::chrono::milliseconds{patience});
     }
     core().runtime.configure(std::move(options));
     return core().atoms.ok;
@@ -201,7 +210,7 @@ ERL_NIF_TERM nif_counters(ErlNifEnv *env, int, const ERL_NIF_TERM[]) {
         {"requests", core().requests.live()},     {"callbacks", counters.callbacks.load()},
         {"envs", counters.spaces.load()},         {"objects", counters.objects.load()},
         {"messages", core().replies.live()},      {"slots", counters.slots.load()},
-        {"atoms_left", core().atoms_left.load()},
+        {"atoms_left", std::max<int64_t>(0, core().max_atoms.load() - core().atoms_made.load())},
     };
     ERL_NIF_TERM map = enif_make_new_map(env);
     for (const auto &[name, value] : all) {

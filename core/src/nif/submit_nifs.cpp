@@ -40,7 +40,8 @@ public:
         }
         request_ = take_request(context, space);
         if (request_ == nullptr) {
-            throw std::bad_alloc{};
+            failure_ = make_error(env, enif_make_atom(env, "system_limit"));
+            return;
         }
         decoder_.emplace(env, core().conversion, is_object, request_->flat, budget);
     }
@@ -90,8 +91,15 @@ public:
         value(term);
     }
 
-    // Sends it off. The handle, or an error tuple.
-    ERL_NIF_TERM dispatch(ERL_NIF_TERM ref, uint32_t op, uint32_t flags) {
+    // Sends it off. `tag` is Ref or {Ref, Ancestors}. The handle, an error tuple, or the atom ancestry.
+    ERL_NIF_TERM dispatch(ERL_NIF_TERM tag, uint32_t op, uint32_t flags) {
+        ERL_NIF_TERM ref = tag;
+        int arity = 0;
+        const ERL_NIF_TERM *parts = nullptr;
+        const bool has_ancestors = enif_get_tuple(env_, tag, &arity, &parts) && arity == 2;
+        if (has_ancestors) {
+            ref = parts[0];
+        }
         if (!enif_is_ref(env_, ref)) {
             throw BadArgument{};
         }
@@ -102,6 +110,11 @@ public:
             return conversion_error(env_, decoded_);
         }
         Request *request = request_;
+        if (has_ancestors) {
+            add_ancestors(parts[1]);
+        } else if (request->context->waits() && (flags & EP_NO_REPLY) == 0) {
+            return core().atoms.ancestry;
+        }
         request->op = op;
         request->flags = flags;
         if (request->wants_reply()) {
@@ -117,6 +130,15 @@ public:
     }
 
 private:
+    void add_ancestors(ERL_NIF_TERM list) {
+        ERL_NIF_TERM head;
+        while (request_->ancestor_count < Request::most_ancestors && enif_get_list_cell(env_, list, &head, &list)) {
+            if (!enif_get_local_pid(env_, head, &request_->ancestors[request_->ancestor_count++])) {
+                throw BadArgument{};
+            }
+        }
+    }
+
     ErlNifEnv *env_;
     Request *request_ = nullptr;
     ERL_NIF_TERM failure_ = 0;
@@ -250,6 +272,18 @@ ERL_NIF_TERM nif_cancel(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
     return was == Cancelled::calling ? core().atoms.callback : core().atoms.cancelled;
 }
 
+// Ends a request of the calling process that runs in a context which is stopping, and may be held up there by one on top
+// of it. False when its answer is on its way.
+bool give_up(uint64_t handle) {
+    uint64_t generation = 0;
+    Request *request = handle != 0 ? find_request(handle, generation) : nullptr;
+    if (request == nullptr || request->state.cancel(generation) != Cancelled::running) {
+        return false;
+    }
+    request->state.settle();
+    return true;
+}
+
 // Callback, ok | error, Value
 template <uint64_t budget> ERL_NIF_TERM answer(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     auto *callback = get_resource<Callback>(env, argv[0], core().types.callback);
@@ -284,6 +318,10 @@ template <uint64_t budget> ERL_NIF_TERM answer(ErlNifEnv *env, int argc, const E
         recycle(over, env);
         return enif_make_tuple2(env, core().atoms.final, make_error(env, reason));
     }
+    if (callback->context != nullptr && callback->context->stopping() && give_up(callback->handle)) {
+        recycle(reply);
+        return enif_make_tuple2(env, core().atoms.final, make_error(env, core().atoms.context_stopped));
+    }
     deliver(*callback, reply);
     return core().atoms.ok;
 }
@@ -311,7 +349,7 @@ template <size_t largest> ERL_NIF_TERM build(ErlNifEnv *env, int argc, const ERL
     } catch (const NoForm &form) {
         result = make_exception(env, "OverflowError", form.why);
     }
-    kept->flat.clear_all();
+    kept->flat.clear(0);
     if (kept->env != nullptr) {
         enif_clear_env(kept->env);
     }

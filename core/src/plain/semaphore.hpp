@@ -30,6 +30,18 @@ public:
     bool acquire(Waiter &waiter) noexcept;
     // True: it is out of the line. False: it has been granted, or is just being.
     bool withdraw(Waiter &waiter) noexcept;
+    // Takes the first in line that matches out of it; nullptr when none does.
+    template <class Matches> Waiter *withdraw_first(Matches matches) noexcept {
+        std::lock_guard lock{mutex_};
+        for (Waiter *waiter = first_; waiter != nullptr; waiter = waiter->behind) {
+            if (matches(*waiter)) {
+                remove(*waiter);
+                state_.fetch_sub(one_waiter);
+                return waiter;
+            }
+        }
+        return nullptr;
+    }
     // Gives a slot back; hands it to the first in line if there is one.
     void release(void *environment) noexcept;
     // Takes a slot without waiting, above the limit if need be: for a request that had one before.

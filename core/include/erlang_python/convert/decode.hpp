@@ -61,9 +61,24 @@ private:
         case ERL_NIF_TERM_TYPE_REFERENCE:
             sink_.term(is_object_(env_, term) ? EP_TAG_OBJECT : EP_TAG_REF, term);
             return Decoded::ok;
-        default: sink_.term(EP_TAG_TERM, term); return Decoded::ok;
+        default: return other(term);
         }
     }
+
+    // Costs more than a small term does.
+    void charge(size_t n) { budget_ -= n < budget_ ? n : budget_; }
+
+    // A fun carries whatever it closed over, which is copied: not within a budget.
+    Decoded other(ERL_NIF_TERM term) {
+        if (budget_ < unlimited / 2) {
+            budget_ = 0;
+            return Decoded::over_budget;
+        }
+        sink_.term(EP_TAG_TERM, term);
+        return Decoded::ok;
+    }
+
+    static constexpr uint64_t unlimited = std::numeric_limits<uint64_t>::max();
 
     void atom(ERL_NIF_TERM term) {
         if (term == atoms_.true_) {
@@ -97,6 +112,7 @@ private:
         const unsigned char *at = external.data + 2;
         size_t header = external.data[1] == small_big ? 2 : 5;
         sink_.big_integer(at[header - 1] != 0, at + header, external.size - 2 - header);
+        charge(external.size / 64);
         enif_release_binary(&external);
     }
 
@@ -112,9 +128,10 @@ private:
             sink_.term(EP_TAG_TERM, term); // a bitstring of a size not divisible by eight
         } else if (binary.size <= max_inline_binary) {
             sink_.data(small, binary.data, binary.size);
-            budget_ -= budget_ < binary.size / 64 ? budget_ : binary.size / 64;
+            charge(binary.size / 64);
         } else {
             sink_.term(big, term);
+            charge(10);
         }
         return Decoded::ok;
     }

@@ -174,15 +174,10 @@ public:
         }
     }
 
-    void clear() noexcept {
-        bytes_.clear(64 * 1024);
-        terms_.clear(4 * 1024);
-    }
-
-    // The same, and gives all memory back.
-    void clear_all() noexcept {
-        bytes_.clear(0);
-        terms_.clear(0);
+    // Forgets everything; keeps the memory up to `keep` bytes.
+    void clear(size_t keep = 64 * 1024) noexcept {
+        bytes_.clear(keep);
+        terms_.clear(keep / 16);
     }
 
 private:

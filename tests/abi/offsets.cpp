@@ -1,0 +1,3 @@
+// The same layout for C++, whose headers are the same.
+#define _Static_assert static_assert
+#include "offsets.c"
