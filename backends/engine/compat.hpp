@@ -86,4 +86,19 @@ inline int dict_get(PyObject *dict, PyObject *key, PyObject **value) {
 #endif
 }
 
+// Sets the exception that a thread is to raise at its next bytecode; nullptr takes it back. With the GIL, where there is
+// one. PyThreadState_SetAsyncExc looks threads up by identifier, and Python 3.11 gives the state of a thread that is just
+// starting that of the thread that starts it: whichever comes first in its list gets the exception. So for the length of
+// the call the one meant has an identifier that no other has.
+inline void set_async_exception(PyThreadState *thread, PyObject *exception) {
+#if PY_VERSION_HEX < 0x030C0000
+    const unsigned long identifier = thread->thread_id;
+    thread->thread_id = reinterpret_cast<unsigned long>(thread);
+    PyThreadState_SetAsyncExc(thread->thread_id, exception);
+    thread->thread_id = identifier;
+#else
+    PyThreadState_SetAsyncExc(thread->thread_id, exception);
+#endif
+}
+
 } // namespace py::compat

@@ -54,7 +54,6 @@ struct ep_interp {
     ep_context *context = nullptr;
     ep::Interpreter *interpreter = nullptr;
     PyThreadState *thread = nullptr;
-    unsigned long thread_ident = 0; // constant
     py::Ref globals;                // the context's own namespace
     ep::CodeCache code;
     ep::AtomStrings atoms;

@@ -123,7 +123,6 @@ void set_up_context(ep_interp &interp) {
     py::check(PyDict_SetItemString(globals, "__name__", name.get()));
     py::check(PyDict_SetItemString(globals, "erlang", interp.interpreter->package.get()));
     interp.send_env = enif_alloc_env();
-    interp.thread_ident = PyThread_get_thread_ident();
 }
 
 ep_status start(const ep_start *options, ep_error *error) noexcept {
@@ -167,7 +166,7 @@ ep_status interrupt(ep_interp *interp, uint64_t serial) noexcept {
     {
         std::lock_guard lock{interp->interrupt_mutex};
         if (interp->running == serial) {
-            PyThreadState_SetAsyncExc(interp->thread_ident, interp->interpreter->state->interrupted.get());
+            py::compat::set_async_exception(interp->thread, interp->interpreter->state->interrupted.get());
             interp->interrupted = serial;
             status = EP_OK;
         }

@@ -30,7 +30,7 @@ private:
     // An exception on its way to this thread would hit whatever runs next.
     void forget() {
         if (std::exchange(interp_.interrupted, 0) != 0) {
-            PyThreadState_SetAsyncExc(interp_.thread_ident, nullptr);
+            py::compat::set_async_exception(interp_.thread, nullptr);
         }
     }
 
@@ -271,7 +271,7 @@ void release_slot(ep_interp *interp, uint64_t slot) noexcept {
 void forget_interrupt(ep_interp &interp) {
     std::lock_guard lock{interp.interrupt_mutex};
     if (std::exchange(interp.interrupted, 0) != 0) {
-        PyThreadState_SetAsyncExc(interp.thread_ident, nullptr);
+        py::compat::set_async_exception(interp.thread, nullptr);
     }
 }
 

@@ -35,6 +35,12 @@ static void forged_with_number(ep_interp *interp, uint64_t number) {
     (void)number;
 }
 
+static ep_status forged_interrupt(ep_interp *interp, uint64_t serial) {
+    (void)interp;
+    (void)serial;
+    return EP_FAILED;
+}
+
 /* A backend as it should be, but for what it does. */
 static inline ep_status forged_fill(ep_backend *table) {
     const ep_header asked = table->header;
@@ -47,7 +53,7 @@ static inline ep_status forged_fill(ep_backend *table) {
                           forged_with_interp,
                           forged_serve,
                           forged_with_number,
-                          forged_with_number};
+                          forged_interrupt};
     return EP_OK;
 }
 
