@@ -1,19 +1,21 @@
 %%% @doc How long a function keeps a normal scheduler busy at a time. What it does on a dirty scheduler does not count.
 -module(ep_scheduled).
 
--export([measure/2]).
+-export([measure/3]).
 
 %% What trace messages with `scheduler_id' say for every dirty scheduler.
 -define(DIRTY, 0).
 
-%% @doc Runs a function in a process of its own, then, not measured, another one on what it returned. Returns how long
-%% the first took and the longest it was on a normal scheduler without a pause, in microseconds.
--spec measure(fun(() -> Value), fun((Value) -> term())) -> {non_neg_integer(), non_neg_integer()}.
-measure(Function, Afterwards) ->
+%% @doc Runs three functions, each on what the one before it returned, in a process of their own. Returns how long the
+%% second took and the longest it was on a normal scheduler without a pause, in microseconds.
+-spec measure(fun(() -> Prepared), fun((Prepared) -> Value), fun((Value) -> term())) ->
+    {non_neg_integer(), non_neg_integer()}.
+measure(Prepare, Measured, Afterwards) ->
     {Pid, Monitor} = spawn_monitor(fun() ->
         receive go -> ok end,
+        Prepared = Prepare(),
         Start = erlang:monotonic_time(),
-        Value = Function(),
+        Value = Measured(Prepared),
         Stop = erlang:monotonic_time(),
         Afterwards(Value),
         exit({measured, Start, Stop})

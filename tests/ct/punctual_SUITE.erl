@@ -5,8 +5,11 @@
 
 -export([suite/0, all/0, init_per_suite/1, end_per_suite/1, init_per_testcase/2, end_per_testcase/2]).
 -export([
-    timers_are_punctual/1, no_native_function_holds_a_scheduler/1, submitting_is_quick/1, nothing_is_left_behind/1
+    timers_are_punctual/1, no_native_function_holds_a_scheduler/1, submitting_is_quick/1, taking_a_result_is_quick/1,
+    nothing_is_left_behind/1
 ]).
+%% Called in another VM.
+-export([tick/1]).
 
 %% A shared machine with two cores takes a thread off the processor for longer than any of ours may run. So a load is
 %% put on in rounds, and what has to be shown is shown when one of them passes: a function that blocks does so in each.
@@ -19,7 +22,11 @@
 
 suite() -> [{timetrap, {seconds, 300}}].
 
-all() -> [timers_are_punctual, no_native_function_holds_a_scheduler, submitting_is_quick, nothing_is_left_behind].
+all() ->
+    [
+        timers_are_punctual, no_native_function_holds_a_scheduler, submitting_is_quick, taking_a_result_is_quick,
+        nothing_is_left_behind
+    ].
 
 init_per_suite(Config) -> ep_ct:init_suite(Config).
 end_per_suite(Config) -> ep_ct:end_suite(Config).
@@ -32,14 +39,26 @@ end_per_testcase(_Case, Config) -> ep_fresh_context:finish(Config).
 
 %% ---------------------------------------------------------------------------------------------------------------------
 
+%% On a machine that others use, timers are late in every VM. So another one, which does nothing else, is asked as well.
 timers_are_punctual(Config) ->
-    passes_in_one_round(fun() ->
-        {Late, Calls} = under_load(Config, fun tick/1),
-        P99 = lists:nth(length(Late) * 99 div 100, lists:sort(Late)),
-        ct:pal("~b ticks of 1 ms, ~b calls: median ~b us late, p99 ~b us, worst ~b us",
-               [length(Late), Calls, lists:nth(length(Late) div 2, lists:sort(Late)), P99, lists:max(Late)]),
-        Calls > 0 andalso P99 < ?LATE_US
+    ep_ct:with_peer(not_started, fun(Call) ->
+        passes_in_one_round(fun() ->
+            {{Late, Elsewhere}, Calls} = under_load(Config, fun(Until) -> tick_here_and_there(Call, Until) end),
+            ct:pal("microseconds late here: ~s~nand in an idle VM: ~s~nduring ~b calls",
+                   [describe(Late), describe(Elsewhere), Calls]),
+            Calls > 0 andalso p99(Late) < p99(Elsewhere) + ?LATE_US
+        end)
     end).
+
+tick_here_and_there(Call, Until) ->
+    Left = Until - erlang:monotonic_time(millisecond),
+    There = ep_background:start(fun() -> Call(?MODULE, tick, [Left]) end),
+    {tick(Left), ep_background:result(There)}.
+
+describe(Late) ->
+    io_lib:format("~b ticks, median ~b, p99 ~b, worst ~b", [length(Late), median(Late), p99(Late), lists:max(Late)]).
+
+p99(Late) -> lists:nth(length(Late) * 99 div 100 + 1, lists:sort(Late)).
 
 no_native_function_holds_a_scheduler(Config) ->
     passes_in_one_round(fun() ->
@@ -49,36 +68,59 @@ no_native_function_holds_a_scheduler(Config) ->
         Calls > 0 andalso Ours =:= []
     end).
 
-%% How long a submit is on a normal scheduler before it is done, or goes on on a dirty one.
 submitting_is_quick(Config) ->
-    Native = py_context:get_nif_ref(ctx(Config)),
     {ok, Object} = py:call(ctx(Config), builtins, list, [[]], #{return => ref}),
-    Medians = [{Submit, Argument, medians([submit(Function) || _ <- lists:seq(1, 7)])}
+    all_quick([{Name, Argument, fun() -> submit(Submit) end}
                || {Argument, Value} <- arguments() ++ costly_arguments(),
-                  {Submit, Function} <- submits(Native, Object, Value)],
-    [ct:pal("~s of ~s: ~b us, of them ~b us at a time on a normal scheduler", [Submit, Argument, Total, Longest])
-     || {Submit, Argument, {Total, Longest}} <- Medians],
-    ?assertEqual([], [Slow || {_, _, {_, Longest}} = Slow <- Medians, Longest >= ?QUICK_US]).
+                  {Name, Submit} <- submits(ctx(Config), Object, Value)]).
 
-submits(Native, Object, Value) ->
+submits(Ctx, Object, Value) ->
+    Native = py_context:get_nif_ref(Ctx),
     [
         {"submit_call", fun(Ref) -> py_nif:submit_call(Native, Ref, builtins, len, [Value], #{}, undefined, 0) end},
         {"submit_call with keywords",
-         fun(Ref) -> py_nif:submit_call(Native, Ref, builtins, dict, [], #{x => Value}, undefined, 0) end},
+         fun(Ref) -> py_nif:submit_call(Native, Ref, busy, ignore, [], #{x => Value}, undefined, 0) end},
         {"submit_eval", fun(Ref) -> py_nif:submit_eval(Native, Ref, <<"1">>, #{x => Value}, undefined, 0) end},
         {"submit_object", fun(Ref) -> py_nif:submit_object(Ref, method, Object, count, [Value], #{}, 0) end}
     ] ++ [
-        {"submit_exec", fun(Ref) -> py_nif:submit_exec(Native, Ref, <<"# ", Value/binary>>, undefined, 0) end}
-        || is_binary(Value)
+        {"submit_exec", fun(Ref) -> py_nif:submit_exec(Native, Ref, Source, undefined, 0) end}
+        || is_binary(Value), Source <- [<<"# ", Value/binary>>]
     ].
 
-submit(Function) ->
-    Submitted = fun() -> Ref = make_ref(), {Ref, Function(Ref)} end,
-    ep_scheduled:measure(Submitted, fun({Ref, Handle}) when is_integer(Handle) -> receive {Ref, _Result} -> ok end end).
+submit(Submit) ->
+    ep_scheduled:measure(fun make_ref/0, fun(Ref) -> {Ref, Submit(Ref)} end,
+                         fun({Ref, Handle}) when is_integer(Handle) -> receive {Ref, _Result} -> ok end end).
 
-medians(Samples) ->
-    Median = fun(Index) -> lists:nth(length(Samples) div 2, lists:sort([element(Index, One) || One <- Samples])) end,
-    {Median(1), Median(2)}.
+%% What a caller does when its answer has come.
+taking_a_result_is_quick(Config) ->
+    Native = py_context:get_nif_ref(ctx(Config)),
+    all_quick([{"the result", Name, fun() -> take(Native, Value) end}
+               || {Name, Value} <- arguments() ++ costly_arguments()]).
+
+take(Native, Value) ->
+    Answer = fun() ->
+        Ref = make_ref(),
+        _ = py_nif:submit_call(Native, Ref, hostile, identity, [Value], #{}, undefined, 0),
+        receive
+            {Ref, flat, Flat} -> {flat, Flat};
+            {Ref, Result} -> {term, Result}
+        end
+    end,
+    Take = fun({flat, Flat}) -> py_nif:build(Flat); ({term, Result}) -> Result end,
+    ep_scheduled:measure(Answer, Take, fun({_OkOrError, _}) -> ok end).
+
+%% How long each of these is on a normal scheduler before it is done, or goes on on a dirty one. The machine can only add
+%% to that, for instance by running the thread that is being woken in the middle of it: so the shortest sample counts.
+all_quick(Rows) ->
+    Times = [{Name, Argument, lists:unzip([Measure() || _ <- lists:seq(1, 7)])}
+             || {Name, Argument, Measure} <- Rows],
+    [ct:pal("~s of ~s: ~b us, of them ~b us at a time on a normal scheduler (medians)",
+            [Name, Argument, median(Totals), median(Slices)])
+     || {Name, Argument, {Totals, Slices}} <- Times],
+    ?assertEqual([], [{Name, Argument, Slices} || {Name, Argument, {_, Slices}} <- Times,
+                                                  lists:min(Slices) >= ?QUICK_US]).
+
+median(Times) -> lists:nth((length(Times) + 1) div 2, lists:sort(Times)).
 
 %% ---------------------------------------------------------------------------------------------------------------------
 %% Load
@@ -92,15 +134,23 @@ passes_in_one_round(Round, Left) -> Round() orelse passes_in_one_round(Round, Le
 under_load(Config, Measure) ->
     Ctx = ctx(Config),
     [Busy, Asleep] = Others = [ep_fresh_context:start() || _ <- [1, 2]],
-    Running = [ep_background:spinning(Busy), ep_background:sleeping(Asleep, 2 * ?ROUND_MS / 1000)],
+    Running = [ep_background:spinning(Busy), ep_background:start(fun() -> py:call(Asleep, time, sleep, [6]) end)],
+    Tester = self(),
+    Callers = [ep_background:start(fun() -> call_until_told(Ctx, Tester) end) || _ <- lists:seq(1, 4)],
+    [ep_expect:message({ready, ep_background:pid(Caller)}) || Caller <- Callers],
     Until = erlang:monotonic_time(millisecond) + ?ROUND_MS,
-    Arguments = [Value || {_Name, Value} <- arguments()],
-    Callers = [ep_background:start(fun() -> call_until(Ctx, Arguments, Until, 0) end) || _ <- lists:seq(1, 4)],
+    [ep_background:pid(Caller) ! {until, Until} || Caller <- Callers],
     Measured = ep_background:result(ep_background:start(fun() -> Measure(Until) end)),
     Calls = lists:sum(ep_background:results(Callers)),
     [ok = py_context:stop(Other) || Other <- Others],
     _ = ep_background:results(Running),
     {Measured, Calls}.
+
+%% The arguments are made here: to copy them into the process would itself hold a scheduler.
+call_until_told(Ctx, Tester) ->
+    Arguments = [Value || {_Name, Value} <- arguments()],
+    Tester ! {ready, self()},
+    receive {until, Until} -> call_until(Ctx, Arguments, Until, 0) end.
 
 call_until(Ctx, [Argument | Rest], Until, Calls) ->
     case erlang:monotonic_time(millisecond) < Until of
@@ -129,7 +179,7 @@ costly_arguments() ->
         {"20,000 binaries of 500 bytes", [binary:copy(<<(N rem 256)>>, 500) || N <- lists:seq(1, 20_000)]},
         {"20,000 binaries of 5,000 bytes", [binary:copy(<<(N rem 256)>>, 5_000) || N <- lists:seq(1, 20_000)]},
         {"10,000 integers of 8,000 bits", [N bsl 8_000 || N <- lists:seq(1, 10_000)]},
-        {"an integer of 8,000,000 bits", 1 bsl 8_000_000},
+        {"an integer of 32,000,000 bits", 1 bsl 32_000_000},
         {"10,000 references", [make_ref() || _ <- lists:seq(1, 10_000)]},
         {"a fun that holds 1,000,000 integers", fun() -> List end}
     ].
@@ -137,19 +187,20 @@ costly_arguments() ->
 %% ---------------------------------------------------------------------------------------------------------------------
 %% Measurements
 
-%% By how many microseconds timers of one millisecond are late.
-tick(Until) ->
+%% By how many microseconds timers of one millisecond are late, for so many milliseconds.
+-spec tick(integer()) -> [non_neg_integer()].
+tick(Milliseconds) ->
     process_flag(priority, high),
-    tick(Until, []).
+    tick(erlang:monotonic_time(microsecond) + 1000 * Milliseconds, []).
 
 tick(Until, Late) ->
     Start = erlang:monotonic_time(microsecond),
-    case Start < Until * 1000 of
-        true ->
-            receive after 1 -> ok end,
-            tick(Until, [max(0, erlang:monotonic_time(microsecond) - Start - 1000) | Late]);
-        false ->
-            Late
+    receive after 1 -> ok end,
+    Now = erlang:monotonic_time(microsecond),
+    Times = [max(0, Now - Start - 1000) | Late],
+    case Now < Until of
+        true -> tick(Until, Times);
+        false -> Times
     end.
 
 %% What the VM itself reports as having run too long on a normal scheduler.

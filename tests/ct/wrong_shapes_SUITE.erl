@@ -270,6 +270,7 @@ forged_references(Config) ->
         [{submit_exec, [Native, Ref, <<"x = 1">>, Bad, 0]} || Bad <- Wrong(env)],
         [{submit_object, [Ref, getattr, Bad, append, [], #{}, 0]} || Bad <- Wrong(object)],
         [{object_context, [Bad]} || Bad <- Wrong(object)],
+        [{build, [Bad]} || Bad <- Wrong(flat)],
         [{Function, [Bad]} || Bad <- Wrong(slot), Function <- [semaphore_release, semaphore_cancel]],
         [{async_handle, [Bad]} || Bad <- Wrong(async)],
         [{answer, [Bad, ok, 1]} || Bad <- Wrong(callback)]

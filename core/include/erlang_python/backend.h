@@ -91,7 +91,8 @@ typedef struct ep_backend {
 
 /* The one symbol a backend exports. `table` comes with its header filled in: the version and the size the core asks
    for. `host` lives as long as the VM. EP_TOO_NEW when either is not what the backend was built for: it never looks
-   further then. */
+   further then, and leaves its own version in the table's header.
+   Rationale: an error that names both versions is the only one that says what to install. */
 #define EP_BACKEND_ENTRY erlang_python_backend_entry
 #define EP_BACKEND_ENTRY_NAME "erlang_python_backend_entry"
 typedef ep_status (*ep_backend_entry)(const ep_host *host, ep_backend *table, ep_error *error);

@@ -84,12 +84,19 @@ Runtime::Listing Runtime::list() {
     listing.manifests = find_manifests(directories(), core_abi);
     listing.selection = select(listing.manifests, options_.wish);
     listing.started = backend() != nullptr;
-    if (listing.started) {
-        listing.selection.chosen.reset();
-        for (size_t i = 0; i < listing.manifests.size(); ++i) {
-            if (listing.manifests[i].path == manifest_.path) {
-                listing.selection.chosen = i;
-            }
+    if (!tried_) {
+        return listing;
+    }
+    // The choice has been made, whatever would be chosen now.
+    listing.selection.chosen.reset();
+    for (size_t i = 0; i < listing.manifests.size(); ++i) {
+        if (listing.manifests[i].path != manifest_.path) {
+            continue;
+        }
+        if (listing.started) {
+            listing.selection.chosen = i;
+        } else {
+            listing.selection.reasons[i] = failure_.text;
         }
     }
     return listing;
@@ -136,16 +143,19 @@ RuntimeError Runtime::load() {
 RuntimeError Runtime::open_python(const Manifest &manifest) {
     if (dlsym(RTLD_DEFAULT, "Py_IsInitialized") != nullptr) {
         return {"python_already_loaded", "another Python is loaded in this VM already, by some other library; a VM can "
-                                         "have one. " + manifest.name + " wants " + manifest.libpython.string()};
+                                         "have one. " + manifest.name + " wants " + manifest.libpython.string() +
+                                             "; remove the other from this VM"};
     }
     void *library = dlopen(manifest.libpython.c_str(), RTLD_NOW | RTLD_GLOBAL);
     if (library == nullptr) {
         return {"libpython_failed", manifest.name + " needs " + manifest.libpython.string() +
-                                        ", which cannot be opened: " + loader_error()};
+                                        ", which cannot be opened: " + loader_error() +
+                                        "; install that Python, or rebuild the backend for the one you have"};
     }
     auto get_version = reinterpret_cast<const char *(*)()>(dlsym(library, "Py_GetVersion"));
     if (get_version == nullptr) {
-        return {"libpython_failed", manifest.libpython.string() + " has no Py_GetVersion: it is no Python"};
+        return {"libpython_failed", manifest.libpython.string() + " has no Py_GetVersion: it is no Python; correct the manifest " +
+                                        manifest.path.string()};
     }
     std::string version = first_word(get_version());
     bool free_threading = std::strstr(get_version(), "free-threading") != nullptr;
@@ -161,11 +171,13 @@ RuntimeError Runtime::open_python(const Manifest &manifest) {
 RuntimeError Runtime::open_backend(const Manifest &manifest) {
     void *library = dlopen(manifest.file.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (library == nullptr) {
-        return {"backend_failed", manifest.file.string() + " cannot be opened: " + loader_error()};
+        return {"backend_failed", manifest.file.string() + " cannot be opened: " + loader_error() +
+                                      "; rebuild it for " + manifest.libpython.string()};
     }
     auto entry = reinterpret_cast<ep_backend_entry>(dlsym(library, EP_BACKEND_ENTRY_NAME));
     if (entry == nullptr) {
-        return {"backend_failed", manifest.file.string() + " has no " EP_BACKEND_ENTRY_NAME ": it is no backend"};
+        return {"backend_failed", manifest.file.string() + " has no " EP_BACKEND_ENTRY_NAME
+                                      ": it is no backend; correct the manifest " + manifest.path.string()};
     }
     table_.header = {static_cast<uint16_t>(manifest.abi.major), static_cast<uint16_t>(manifest.abi.minor),
                      sizeof table_};
@@ -173,6 +185,12 @@ RuntimeError Runtime::open_backend(const Manifest &manifest) {
     ep_status status = entry(&host_table(), &table_, &error);
     AbiVersion answered{table_.header.major, table_.header.minor};
     const bool fits = answered.major == core_abi.major && answered.minor <= core_abi.minor;
+    const bool silent = answered.major == manifest.abi.major && answered.minor == manifest.abi.minor;
+    if (status == EP_TOO_NEW && silent) { // it did not say what it has
+        return {"abi_mismatch", manifest.file.string() + " refuses ABI " + to_string(core_abi) +
+                                    ", which this core has" + (*error.text ? ": " : "") + error.text +
+                                    "; install the backend that matches this erlang_python"};
+    }
     if (status == EP_TOO_NEW || (status == EP_OK && !fits)) {
         return {"abi_mismatch", manifest.file.string() + " has ABI " + to_string(answered) + " and this core has ABI " +
                                     to_string(core_abi) + "; install the backend that matches this erlang_python"};
@@ -182,7 +200,9 @@ RuntimeError Runtime::open_backend(const Manifest &manifest) {
     }
     if (table_.header.size < sizeof table_ || !table_.start || !table_.open || !table_.close || !table_.attach ||
         !table_.detach || !table_.serve || !table_.release_slot || !table_.interrupt) {
-        return {"backend_failed", manifest.file.string() + " left functions of ABI " + to_string(answered) + " out"};
+        return {"backend_failed", manifest.file.string() + " left functions of ABI " + to_string(answered) +
+                                      " out, all of which this core (ABI " + to_string(core_abi) +
+                                      ") needs; install a complete build of it"};
     }
     return {};
 }

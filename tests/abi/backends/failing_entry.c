@@ -4,6 +4,6 @@
 ep_status EP_BACKEND_ENTRY(const ep_host *host, ep_backend *table, ep_error *error) {
     (void)host;
     (void)table;
-    snprintf(error->text, sizeof error->text, "it is not my day; ask again tomorrow");
+    snprintf(error->text, sizeof error->text, "it is not my day; install another one");
     return EP_FAILED;
 }

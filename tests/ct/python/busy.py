@@ -67,6 +67,10 @@ def work(rounds, result):
     return result
 
 
+def ignore(**arguments):
+    """Takes anything, and gives nothing back."""
+
+
 def tell(pid, message):
     erlang.send(pid, message)
     return message

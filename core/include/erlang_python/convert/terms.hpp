@@ -106,7 +106,10 @@ public:
     Value finish(const Map &map) {
         ERL_NIF_TERM result = 0;
         if (map.n <= largest_flat_map || enif_thread_type() != ERL_NIF_THR_UNDEFINED) {
-            if (!enif_make_map_from_arrays(env_, at(map.base), at(map.base + map.room), map.n, &result)) {
+            // It tells about equal keys in small maps only; in larger ones it keeps one of the values.
+            size_t size = 0;
+            if (!enif_make_map_from_arrays(env_, at(map.base), at(map.base + map.room), map.n, &result) ||
+                !enif_get_map_size(env_, result, &size) || size != map.n) {
                 throw SameKey{};
             }
         } else {
