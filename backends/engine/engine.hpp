@@ -9,6 +9,7 @@
 #include <erlang_python/convert/decode.hpp>
 
 #include <array>
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -57,6 +58,8 @@ struct ep_interp {
     py::Ref globals;                // the context's own namespace
     ep::CodeCache code;
     ep::AtomStrings atoms;
+    uint32_t dead_spaces = 0; // environments that were released and stayed, since the last collection
+    std::chrono::steady_clock::time_point next_collection{};
     ErlNifEnv *send_env = nullptr;
     bool sending = false;
     std::unique_ptr<ep::FlatWriter> spare_writer;

@@ -106,11 +106,8 @@ std::string_view utf8(PyObject *text) {
     case EP_TOO_DEEP: py::raise(PyExc_RecursionError, "erlang.call(%R): too many calls of this context wait", name);
     case EP_NO_ANSWER:
         py::raise(PyExc_RuntimeError, "erlang.call(%R): the process that ran it died before it answered", name);
-    case EP_CLOSED:
-        if (interp == nullptr) {
-            py::raise(PyExc_RuntimeError, "erlang.call(%R): the application erlang_python is not running", name);
-        }
-        [[fallthrough]];
+    case EP_NOT_RUNNING:
+        py::raise(PyExc_RuntimeError, "erlang.call(%R): the application erlang_python is not running", name);
     default:
         if (interp != nullptr) {
             forget_interrupt(*interp); // raised here and now instead
@@ -372,6 +369,10 @@ py::Ref add_exception(PyObject *module, const char *name, const char *doc, PyObj
 
 int execute(PyObject *module) noexcept {
     try {
+        // What Python code starts by itself (concurrent.interpreters) has no context to go through.
+        if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
+            py::raise(PyExc_ImportError, "the module erlang works in the main interpreter only");
+        }
         auto &state = *new (PyModule_GetState(module)) ModuleState;
         add_term_types(module, state);
         state.atoms = py::Ref::check(PyDict_New());
@@ -409,7 +410,7 @@ int clear(PyObject *module) {
 PyModuleDef_Slot slots[] = {
     {Py_mod_exec, reinterpret_cast<void *>(execute)},
 #if PY_VERSION_HEX >= 0x030C0000
-    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
 #endif
 #if PY_VERSION_HEX >= 0x030D0000
     {Py_mod_gil, Py_MOD_GIL_NOT_USED},

@@ -55,6 +55,16 @@ void close_sandbox_gaps() {
         return;
     }
     py::Ref owned = py::Ref::steal(module);
+    // A module that is removed from sys.modules and imported again is made from the same definition: so that is changed,
+    // too.
+    py::Ref original = py::Ref::check(PyObject_GetAttrString(module, "fork_exec"));
+    if (PyCFunction_Check(original.get())) {
+        PyMethodDef *definition = reinterpret_cast<PyCFunctionObject *>(original.get())->m_ml;
+        if (definition != &blocked_method) {
+            definition->ml_meth = blocked_method.ml_meth;
+            definition->ml_flags = blocked_method.ml_flags;
+        }
+    }
     py::Ref function = py::Ref::check(PyCFunction_New(&blocked_method, nullptr));
     py::check(PyObject_SetAttrString(module, "fork_exec", function.get()));
 }

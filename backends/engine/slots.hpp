@@ -37,12 +37,11 @@ public:
         return entry != nullptr ? entry->object.copy() : py::Ref{};
     }
 
-    void remove(uint64_t slot) {
-        py::Ref dying; // outlives the lock: its end may run Python
+    // The object, for the caller to drop: its end may run Python.
+    py::Ref remove(uint64_t slot) {
         std::lock_guard lock{mutex_};
-        if (Entry *entry = find(slot)) {
-            dying = retire(*entry, static_cast<uint32_t>(slot));
-        }
+        Entry *entry = find(slot);
+        return entry != nullptr ? retire(*entry, static_cast<uint32_t>(slot)) : py::Ref{};
     }
 
     void remove_all_of(const void *owner) {

@@ -64,9 +64,11 @@ ended({Callback, State}, Reason, _) ->
 ended(error, _Reason, State) ->
     State.
 
+%% Connecting to a node may take long, and so may a busy connection: others must not wait for that here.
 forward(Destination, Message) ->
-    try
-        Destination ! Message
+    try erlang:send(Destination, Message, [nosuspend, noconnect]) of
+        ok -> ok;
+        _ -> spawn(fun() -> Destination ! Message end)
     catch
         error:badarg -> logger:debug("erlang_python: a message from Python to ~0tp had nowhere to go", [Destination],
                                      #{domain => [erlang_python]})

@@ -155,17 +155,20 @@ cancel(Handle) ->
 %% Requests to a context that waits for a callback
 %%
 %% It serves at once only processes that its callbacks depend on: those that run one, and those they have started. So the
-%% core wants to know who started the caller.
+%% core wants to know who started the caller, as far as the caller knows itself: its parent, and what proc_lib and Elixir's
+%% Task leave in the process dictionary. Asking other processes would wait for them.
 
--define(GENERATIONS, 8).
+related(Ref) -> {Ref, parent() ++ local_pids('$callers') ++ local_pids('$ancestors')}.
 
-related(Ref) -> {Ref, ancestors(self(), ?GENERATIONS)}.
+parent() ->
+    case process_info(self(), parent) of
+        {parent, Parent} when is_pid(Parent), node(Parent) =:= node() -> [Parent];
+        _ -> []
+    end.
 
-ancestors(_Pid, 0) ->
-    [];
-ancestors(Pid, Generations) ->
-    case process_info(Pid, parent) of
-        {parent, Parent} when is_pid(Parent), node(Parent) =:= node() -> [Parent | ancestors(Parent, Generations - 1)];
+local_pids(Key) ->
+    case get(Key) of
+        [_ | _] = List -> [Pid || Pid <- List, is_pid(Pid), node(Pid) =:= node()];
         _ -> []
     end.
 

@@ -5,7 +5,6 @@
 #include "catch.hpp"
 
 #include <atomic>
-#include <memory>
 #include <set>
 #include <vector>
 
@@ -21,8 +20,8 @@ using Pool = ep::Pool<Item>;
 
 // A pool keeps its memory for ever, so these last as long: a leak checker sees that they are still there.
 Pool &fresh_pool() {
-    static std::vector<std::unique_ptr<Pool>> all;
-    return *all.emplace_back(std::make_unique<Pool>());
+    static auto *all = new std::vector<Pool *>;
+    return *all->emplace_back(new Pool);
 }
 
 } // namespace

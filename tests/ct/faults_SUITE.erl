@@ -5,8 +5,9 @@
 
 -export([suite/0, all/0, groups/0, init_per_suite/1, end_per_suite/1, init_per_testcase/2, end_per_testcase/2]).
 -export([
-    caller_killed_while_queued/1, caller_killed_while_running/1, caller_killed_while_its_callback_runs/1,
-    many_callers_killed_at_any_moment/1, ten_thousand_processes_with_environments_die/1
+    caller_killed_while_queued/1, caller_killed_while_running/1, caller_killed_in_an_endless_loop/1,
+    caller_killed_while_its_callback_runs/1, many_callers_killed_at_any_moment/1,
+    ten_thousand_processes_with_environments_die/1
 ]).
 -export([
     killed/1, stopped/1, stopped_by_supervisor/1, shut_down/1, stopped_twice_and_from_many_processes/1,
@@ -20,8 +21,9 @@ all() -> [{group, callers}, {group, contexts}, nothing_is_left_behind].
 groups() ->
     [
         {callers, [], [
-            caller_killed_while_queued, caller_killed_while_running, caller_killed_while_its_callback_runs,
-            many_callers_killed_at_any_moment, ten_thousand_processes_with_environments_die
+            caller_killed_while_queued, caller_killed_while_running, caller_killed_in_an_endless_loop,
+            caller_killed_while_its_callback_runs, many_callers_killed_at_any_moment,
+            ten_thousand_processes_with_environments_die
         ]},
         {contexts, [], [
             killed, stopped, stopped_by_supervisor, shut_down, stopped_twice_and_from_many_processes
@@ -71,6 +73,30 @@ caller_killed_while_running(Config) ->
     ep_background:kill(Caller),
     open(Gate),
     ep_expect:idle(Ctx).
+
+%% A dead caller cannot time out; its code ends all the same, or the context and a slot would be lost for ever.
+caller_killed_in_an_endless_loop(Config) ->
+    Ctx = ctx(Config),
+    [begin
+         ep_background:kill(Start(Ctx)),
+         ep_ct:wait_until(fun() -> py_semaphore:current() =:= 0 end),
+         ep_expect:still_works(Ctx)
+     end || Start <- [fun ep_background:spinning/1, fun spinning_below_a_callback/1, fun spinning_for_an_await/1]],
+    ok = py:unregister_function(spin),
+    ep_expect:idle(Ctx).
+
+spinning_below_a_callback(Ctx) ->
+    Tester = self(),
+    ok = py:register_function(spin, fun([]) -> py:call(Ctx, busy, spin, [Tester]) end),
+    Caller = ep_background:start(fun() -> py:call(Ctx, busy, call, [spin, []]) end),
+    ep_expect:message(<<"running">>),
+    Caller.
+
+spinning_for_an_await(Ctx) ->
+    Tester = self(),
+    Caller = ep_background:start(fun() -> py:await(py:spawn_call(Ctx, busy, spin, [Tester])) end),
+    ep_expect:message(<<"running">>),
+    Caller.
 
 caller_killed_while_its_callback_runs(Config) ->
     Ctx = ctx(Config),

@@ -10,7 +10,7 @@
     a_timeout_while_queued_never_runs/1, a_timeout_while_waiting_for_a_slot_is_an_overload/1,
     a_timeout_during_a_callback_ends_the_call/1, a_nested_call_times_out_alone/1,
     an_awaited_call_times_out/1, tiny_timeouts_race_with_answers/1, tiny_timeouts_race_from_many_processes/1,
-    tiny_timeouts_race_with_callbacks/1, nothing_is_left_behind/1
+    tiny_timeouts_race_with_callbacks/1, tiny_timeouts_race_with_imports/1, nothing_is_left_behind/1
 ]).
 
 suite() -> [{timetrap, {seconds, 180}}].
@@ -22,7 +22,7 @@ all() ->
         a_timeout_while_queued_never_runs, a_timeout_while_waiting_for_a_slot_is_an_overload,
         a_timeout_during_a_callback_ends_the_call, a_nested_call_times_out_alone, an_awaited_call_times_out,
         tiny_timeouts_race_with_answers, tiny_timeouts_race_from_many_processes, tiny_timeouts_race_with_callbacks,
-        nothing_is_left_behind
+        tiny_timeouts_race_with_imports, nothing_is_left_behind
     ].
 
 init_per_suite(Config) -> ep_ct:init_suite(Config).
@@ -215,6 +215,27 @@ tiny_timeouts_race_with_callbacks(Config) ->
      end || N <- lists:seq(1, 3000)],
     ok = py:unregister_function(echo),
     ep_expect:idle(Ctx).
+
+%% What the import system has locked when a timeout comes is not locked for ever: not for this context, not for others.
+tiny_timeouts_race_with_imports(Config) ->
+    Ctx = ctx(Config),
+    Others = [ep_fresh_context:start() || _ <- lists:seq(1, 3)],
+    Modules = [<<"colorsys">>, <<"calendar">>, <<"json.scanner">>, <<"json">>],
+    Importers = [ep_background:start(fun() -> race_with_imports(Each, Modules, 1000) end) || Each <- [Ctx | Others]],
+    Outcomes = lists:append(ep_background:results(Importers)),
+    ct:pal("~b answers, ~b timeouts", [count(ok, Outcomes), count(timeout, Outcomes)]),
+    [?assertEqual({ok, 4}, py:call(Each, busy, import_again, [Modules])) || Each <- [Ctx | Others]],
+    [ok = py_context:stop(Other) || Other <- Others],
+    ep_expect:idle(Ctx).
+
+race_with_imports(Ctx, Modules, Times) ->
+    [case py:call(Ctx, busy, import_again, [Modules], #{timeout => rand:uniform(20) - 1}) of
+         {ok, 4} -> ok;
+         {error, timeout} -> timeout;
+         {error, {overloaded, _, _}} -> overloaded;
+         %% Another one has just thrown a module out that this one needs.
+         {error, {_Exception, _}} -> error
+     end || _ <- lists:seq(1, Times)].
 
 race(Ctx, Times) ->
     [begin

@@ -18,7 +18,7 @@ typedef struct ep_context ep_context;
 /* The answer to ep_host.call. */
 typedef struct ep_answer {
     ep_status status; /* EP_OK: `value` is what the function returned. EP_FAILED: `value` is one TEXT, the reason.
-                         EP_CLOSED, EP_INTERRUPTED, EP_TOO_DEEP, EP_NO_ANSWER: `value` is empty. */
+                         EP_CLOSED, EP_NOT_RUNNING, EP_INTERRUPTED, EP_TOO_DEEP, EP_NO_ANSWER: `value` is empty. */
     ep_flat value;    /* valid until answer_done */
     void *owner;      /* the core's own */
 } ep_answer;
@@ -51,15 +51,15 @@ typedef struct ep_host {
     int32_t (*is_registered)(const char *name, size_t size);
 
     /* Sends `message` to a name registered on another node, to a remote pid, or to any other destination `!` takes,
-       by way of a process. `destination` and `message` live in `env`, which is consumed. EP_CLOSED when the application
-       is not running. [any-thread] */
+       by way of a process. `destination` and `message` live in `env`, which is consumed. EP_NOT_RUNNING when the
+       application is not. [any-thread] */
     ep_status (*forward)(ErlNifEnv *env, ERL_NIF_TERM destination, ERL_NIF_TERM message);
 
     /* Makes a handle: a reference in `env` that stands for object `slot` of interpreter `interpreter`. When the last
        copy of it is gone the core calls ep_backend.release_slot on the context's thread.
        [context-thread][attached] */
     ERL_NIF_TERM (*make_object)(ErlNifEnv *env, ep_context *context, uint64_t interpreter, uint64_t slot);
-    /* The other way. EP_WRONG_KIND when `term` is no handle. [any-thread] */
+    /* The other way. EP_WRONG_KIND when `term` is no handle, EP_CLOSED when its context is stopping. [any-thread] */
     ep_status (*get_object)(ErlNifEnv *env, ERL_NIF_TERM term, uint64_t *interpreter, uint64_t *slot);
 
     /* Keeps a copy of a flat value for the process that waits for it, which makes the terms itself. A reference in

@@ -6,6 +6,7 @@
 
 #include <mutex>
 #include <new>
+#include <utility>
 
 namespace ep {
 
@@ -104,6 +105,12 @@ bool settle(Callback &callback) {
     return true;
 }
 
+void let_go(Callback &callback) {
+    if (Context *context = std::exchange(callback.context, nullptr)) {
+        enif_release_resource(context);
+    }
+}
+
 Request *end_call(const Callback &callback, ERL_NIF_TERM &reason) {
     uint64_t generation = 0;
     Request *request = callback.handle != 0 ? find_request(callback.handle, generation) : nullptr;
@@ -124,9 +131,7 @@ void destroy_callback(ErlNifEnv *env, void *resource) {
             deliver(*callback, reply);
         }
     }
-    if (callback->context != nullptr) {
-        enif_release_resource(callback->context);
-    }
+    let_go(*callback);
     callback->~Callback();
 }
 
@@ -151,7 +156,7 @@ void call_erlang(ep_context *context, ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF
     give_env(env);
     Reply *reply = cell->wait();
     cell->release();
-    answer->status = sent ? reply->status : EP_CLOSED;
+    answer->status = sent ? reply->status : EP_NOT_RUNNING;
     answer->value = reply->flat.view();
     answer->owner = reply;
 }

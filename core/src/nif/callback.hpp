@@ -33,7 +33,7 @@ private:
 // The memory is a NIF resource. When its last reference is gone and nobody has answered, nobody can: its destructor
 // answers then, which is how a killed process ends the wait of its Python code.
 struct Callback {
-    Context *context; // a counted reference; nullptr when a cell waits
+    Context *context; // a counted reference until let_go(); nullptr when a cell waits
     WaitCell *cell;
     uint64_t frame;  // in context
     uint64_t handle; // of the request whose caller runs the callback; 0 when a process of its own does
@@ -44,8 +44,10 @@ ERL_NIF_TERM make_callback(ErlNifEnv *env, Context *context, uint64_t frame, uin
 ERL_NIF_TERM make_callback(ErlNifEnv *env, WaitCell *cell);
 void destroy_callback(ErlNifEnv *env, void *resource);
 
-// Whether nobody has answered it before: then the caller of this does.
+// Whether nobody has answered it before: then the caller of this does, and calls let_go() when it has.
 bool settle(Callback &callback);
+// The callback is over. The reference to it may linger as garbage of some process; what it refers to must not.
+void let_go(Callback &callback);
 // Tells the request that its caller has answered. If that was over already, it is returned, to be recycled, with the
 // reason it ended for.
 Request *end_call(const Callback &callback, ERL_NIF_TERM &reason);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <pthread.h>
+#include <utility>
 
 namespace ep {
 
@@ -203,7 +204,7 @@ void Context::call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, ep_answ
     Request *request = nullptr;
     {
         std::lock_guard lock{queue_mutex_};
-        request = running_.empty() ? nullptr : running_.back();
+        request = releasing_ || running_.empty() ? nullptr : running_.back();
     }
     *answer = {};
     if (!serving_ || frames_.size() >= max_depth) {
@@ -222,7 +223,9 @@ void Context::call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, ep_answ
     }
     frames_.push_back(&frame);
     waits_.fetch_add(1);
+    const bool releasing = std::exchange(releasing_, false); // what is served meanwhile is no finalizer
     answer->status = wait(frame);
+    releasing_ = releasing;
     waits_.fetch_sub(1);
     frames_.pop_back();
     if (answer->status == EP_OK && request != nullptr && request->interrupted.load()) {
@@ -261,7 +264,7 @@ ep_status Context::send_call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM arg
     } else {
         ERL_NIF_TERM callback = make_callback(env, this, frame.id, 0);
         ERL_NIF_TERM what = enif_make_tuple4(env, core().atoms.callback, callback, name, args);
-        status = core().host_process.send(nullptr, env, what) ? EP_OK : EP_CLOSED;
+        status = core().host_process.send(nullptr, env, what) ? EP_OK : EP_NOT_RUNNING;
     }
     give_env(env);
     return status;
@@ -462,9 +465,11 @@ void Context::run_releases() {
         slots.swap(released_);
     }
     attach();
+    const bool before = std::exchange(releasing_, true);
     for (uint64_t slot : slots) {
         backend_->release_slot(interp_, slot);
     }
+    releasing_ = before;
 }
 
 Request *Context::next(Admit admit) {

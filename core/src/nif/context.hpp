@@ -142,6 +142,7 @@ private:
     // The thread's own.
     bool serving_ = false; // between the opening and the closing of the interpreter
     bool attached_ = false;
+    bool releasing_ = false; // what runs are finalizers of released objects, for no request
     uint32_t served_ = 0;
     uint64_t next_frame_ = 1;
     Clock::time_point last_move_; // when a wait on the stack last got its answer, or a request was served

@@ -51,7 +51,9 @@ Core &core() noexcept {
 }
 
 void make_core(ErlNifEnv *env, const std::string &priv_directory) {
-    instance = new Core(env, priv_directory);
+    if (instance == nullptr) { // else the module was purged and comes back, and threads of ours have been running on
+        instance = new Core(env, priv_directory);
+    }
 }
 
 ERL_NIF_TERM make_error(ErlNifEnv *env, ERL_NIF_TERM reason) {

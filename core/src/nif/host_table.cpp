@@ -29,7 +29,7 @@ ep_status host_forward(ErlNifEnv *env, ERL_NIF_TERM destination, ERL_NIF_TERM me
     bool sent = core().host_process.send(nullptr, env,
                                          enif_make_tuple3(env, core().atoms.forward, destination, message));
     give_env(env);
-    return sent ? EP_OK : EP_CLOSED;
+    return sent ? EP_OK : EP_NOT_RUNNING;
 }
 
 ERL_NIF_TERM host_make_object(ErlNifEnv *env, ep_context *context, uint64_t interpreter, uint64_t slot) {
@@ -42,6 +42,9 @@ ep_status host_get_object(ErlNifEnv *env, ERL_NIF_TERM term, uint64_t *interpret
         return EP_WRONG_KIND;
     }
     auto *object = static_cast<Object *>(resource);
+    if (object->context->stopping()) {
+        return EP_CLOSED;
+    }
     *interpreter = object->interpreter;
     *slot = object->slot;
     return EP_OK;

@@ -108,7 +108,17 @@ void recycle(Reply *reply) {
 }
 
 bool dispatch(Request *request, ErlNifEnv *caller) {
+    Context *context = request->context;
+    const uint64_t generation = request->state.generation();
     if (!core().semaphore.acquire(*request)) {
+        // The context may have looked for its requests in the line just before this one was there.
+        auto this_one = [&](Semaphore::Waiter &waiter) {
+            return &waiter == request && request->state.generation() == generation;
+        };
+        if (context->stopping() && core().semaphore.withdraw_first(this_one) != nullptr) {
+            recycle(request, caller);
+            return false;
+        }
         return true;
     }
     request->has_slot = true;

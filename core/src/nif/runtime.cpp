@@ -273,7 +273,11 @@ bool Runtime::Order::carry_out() {
     if (context->thread_ended() || (serial != 0 && !context->runs(serial))) {
         return true;
     }
-    const uint64_t target = serial != 0 ? serial : context->running_serial();
+    const uint64_t top = context->running_serial();
+    const uint64_t target = serial != 0 ? serial : top;
+    if (target != top) {
+        return false; // it waits below another one, and will see that it was interrupted
+    }
     const auto now = Clock::now();
     // Code that was interrupted has some time to clean up before it is interrupted again.
     if (target != 0 && (target != delivered || now >= again)) {

@@ -24,8 +24,22 @@ using Nif = ERL_NIF_TERM (*)(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 // A request being filled in; recycled when it is not dispatched.
 class Draft {
 public:
-    // `space` may be the atom undefined.
-    Draft(ErlNifEnv *env, Context *context, ERL_NIF_TERM space_term, uint64_t budget) : env_(env) {
+    // `tag` is Ref or {Ref, Ancestors}; `space` may be the atom undefined.
+    Draft(ErlNifEnv *env, Context *context, ERL_NIF_TERM tag, ERL_NIF_TERM space_term, uint32_t flags, uint64_t budget)
+        : env_(env), ref_(tag), flags_(flags) {
+        int arity = 0;
+        const ERL_NIF_TERM *parts = nullptr;
+        if (enif_get_tuple(env, tag, &arity, &parts) && arity == 2) {
+            ref_ = parts[0];
+            ancestors_ = parts[1];
+        }
+        if (!enif_is_ref(env, ref_)) {
+            throw BadArgument{};
+        }
+        if (ancestors_ == 0 && context->waits() && (flags & EP_NO_REPLY) == 0) {
+            failure_ = core().atoms.ancestry;
+            return;
+        }
         Space *space = nullptr;
         if (space_term != core().atoms.undefined) {
             space = get_resource<Space>(env, space_term, core().types.space);
@@ -91,18 +105,8 @@ public:
         value(term);
     }
 
-    // Sends it off. `tag` is Ref or {Ref, Ancestors}. The handle, an error tuple, or the atom ancestry.
-    ERL_NIF_TERM dispatch(ERL_NIF_TERM tag, uint32_t op, uint32_t flags) {
-        ERL_NIF_TERM ref = tag;
-        int arity = 0;
-        const ERL_NIF_TERM *parts = nullptr;
-        const bool has_ancestors = enif_get_tuple(env_, tag, &arity, &parts) && arity == 2;
-        if (has_ancestors) {
-            ref = parts[0];
-        }
-        if (!enif_is_ref(env_, ref)) {
-            throw BadArgument{};
-        }
+    // Sends it off. The handle, an error tuple, or the atom ancestry.
+    ERL_NIF_TERM dispatch(uint32_t op) {
         if (failure_ != 0) {
             return failure_;
         }
@@ -110,15 +114,13 @@ public:
             return conversion_error(env_, decoded_);
         }
         Request *request = request_;
-        if (has_ancestors) {
-            add_ancestors(parts[1]);
-        } else if (request->context->waits() && (flags & EP_NO_REPLY) == 0) {
-            return core().atoms.ancestry;
+        if (ancestors_ != 0) {
+            add_ancestors(ancestors_);
         }
         request->op = op;
-        request->flags = flags;
+        request->flags = flags_;
         if (request->wants_reply()) {
-            request->ref = enif_make_copy(request->env, ref);
+            request->ref = enif_make_copy(request->env, ref_);
         }
         enif_self(env_, &request->caller);
         const uint64_t handle = request->handle();
@@ -140,6 +142,9 @@ private:
     }
 
     ErlNifEnv *env_;
+    ERL_NIF_TERM ref_;
+    ERL_NIF_TERM ancestors_ = 0;
+    uint32_t flags_;
     Request *request_ = nullptr;
     ERL_NIF_TERM failure_ = 0;
     Decoded decoded_ = Decoded::ok;
@@ -153,13 +158,14 @@ ERL_NIF_TERM on_dirty_scheduler(ErlNifEnv *env, const char *name, Nif nif, int a
 // Context, Ref, Module, Function, Args, Kwargs, Env, Flags
 template <uint64_t budget> ERL_NIF_TERM call(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     {
-        Draft draft{env, get_resource<Context>(env, argv[0], core().types.context), argv[6], budget};
+        Draft draft{env,     get_resource<Context>(env, argv[0], core().types.context), argv[1],
+                    argv[6], get_flags(env, argv[7]), budget};
         draft.name(argv[2]);
         draft.name(argv[3]);
         draft.list(argv[4]);
         draft.map(argv[5]);
         if (!draft.over_budget()) {
-            return draft.dispatch(argv[1], EP_OP_CALL, get_flags(env, argv[7]));
+            return draft.dispatch(EP_OP_CALL);
         }
     }
     return on_dirty_scheduler(env, "submit_call", guarded<call<no_budget>>, argc, argv);
@@ -168,11 +174,12 @@ template <uint64_t budget> ERL_NIF_TERM call(ErlNifEnv *env, int argc, const ERL
 // Context, Ref, Code, Locals, Env, Flags
 template <uint64_t budget> ERL_NIF_TERM eval(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     {
-        Draft draft{env, get_resource<Context>(env, argv[0], core().types.context), argv[4], budget};
+        Draft draft{env,     get_resource<Context>(env, argv[0], core().types.context), argv[1],
+                    argv[4], get_flags(env, argv[5]), budget};
         draft.code(argv[2]);
         draft.map(argv[3]);
         if (!draft.over_budget()) {
-            return draft.dispatch(argv[1], EP_OP_EVAL, get_flags(env, argv[5]));
+            return draft.dispatch(EP_OP_EVAL);
         }
     }
     return on_dirty_scheduler(env, "submit_eval", guarded<eval<no_budget>>, argc, argv);
@@ -180,9 +187,10 @@ template <uint64_t budget> ERL_NIF_TERM eval(ErlNifEnv *env, int argc, const ERL
 
 // Context, Ref, Code, Env, Flags
 ERL_NIF_TERM exec(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
-    Draft draft{env, get_resource<Context>(env, argv[0], core().types.context), argv[3], no_budget};
+    Draft draft{env,     get_resource<Context>(env, argv[0], core().types.context), argv[1],
+                argv[3], get_flags(env, argv[4]), no_budget};
     draft.code(argv[2]);
-    return draft.dispatch(argv[1], EP_OP_EXEC, get_flags(env, argv[4]));
+    return draft.dispatch(EP_OP_EXEC);
 }
 
 uint32_t object_operation(ErlNifEnv *env, ERL_NIF_TERM term) {
@@ -203,13 +211,13 @@ template <uint64_t budget> ERL_NIF_TERM object(ErlNifEnv *env, int argc, const E
     {
         auto *handle = get_resource<Object>(env, argv[2], core().types.object);
         const uint32_t op = object_operation(env, argv[1]);
-        Draft draft{env, handle->context, core().atoms.undefined, budget};
+        Draft draft{env, handle->context, argv[0], core().atoms.undefined, get_flags(env, argv[6]), budget};
         draft.value(argv[2]);
         draft.name(argv[3]);
         draft.list(argv[4]);
         draft.map(argv[5]);
         if (!draft.over_budget()) {
-            return draft.dispatch(argv[0], op, get_flags(env, argv[6]));
+            return draft.dispatch(op);
         }
     }
     return on_dirty_scheduler(env, "submit_object", guarded<object<no_budget>>, argc, argv);
@@ -217,8 +225,13 @@ template <uint64_t budget> ERL_NIF_TERM object(ErlNifEnv *env, int argc, const E
 
 // Context, Ref, Flags
 ERL_NIF_TERM noop(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
-    Draft draft{env, get_resource<Context>(env, argv[0], core().types.context), core().atoms.undefined, no_budget};
-    return draft.dispatch(argv[1], Request::op_noop, get_flags(env, argv[2]));
+    Draft draft{env,
+                get_resource<Context>(env, argv[0], core().types.context),
+                argv[1],
+                core().atoms.undefined,
+                get_flags(env, argv[2]),
+                no_budget};
+    return draft.dispatch(Request::op_noop);
 }
 
 ERL_NIF_TERM overloaded(ErlNifEnv *env) {
@@ -311,19 +324,20 @@ template <uint64_t budget> ERL_NIF_TERM answer(ErlNifEnv *env, int argc, const E
         recycle(reply);
         return core().atoms.ok;
     }
+    ERL_NIF_TERM result = core().atoms.ok;
     ERL_NIF_TERM reason = 0;
-    Request *over = end_call(*callback, reason);
-    if (over != nullptr) {
-        recycle(reply);
+    if (Request *over = end_call(*callback, reason)) {
         recycle(over, env);
-        return enif_make_tuple2(env, core().atoms.final, make_error(env, reason));
-    }
-    if (callback->context != nullptr && callback->context->stopping() && give_up(callback->handle)) {
         recycle(reply);
-        return enif_make_tuple2(env, core().atoms.final, make_error(env, core().atoms.context_stopped));
+        result = enif_make_tuple2(env, core().atoms.final, make_error(env, reason));
+    } else if (callback->context != nullptr && callback->context->stopping() && give_up(callback->handle)) {
+        recycle(reply);
+        result = enif_make_tuple2(env, core().atoms.final, make_error(env, core().atoms.context_stopped));
+    } else {
+        deliver(*callback, reply);
     }
-    deliver(*callback, reply);
-    return core().atoms.ok;
+    let_go(*callback);
+    return result;
 }
 
 Nif nif_answer = guarded<answer<scheduler_budget>>;

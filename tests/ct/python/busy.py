@@ -4,6 +4,8 @@ What settles in for a while sends to `pid` before it does, so that a test waits 
 """
 
 import contextlib
+import importlib
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -69,6 +71,15 @@ def work(rounds, result):
 
 def ignore(**arguments):
     """Takes anything, and gives nothing back."""
+
+
+def import_again(names):
+    """Imports modules as if nobody had before."""
+    for name in names:
+        sys.modules.pop(name, None)
+    for name in names:
+        importlib.import_module(name)
+    return len(names)
 
 
 def tell(pid, message):
