@@ -33,6 +33,10 @@ struct Interpreter {
     py::Ref package;              // erlang
     py::Ref builtins, main;       // modules
     Slots slots;
+
+    std::mutex collection_mutex;
+    uint32_t dead_spaces = 0; // guarded by it: environments that were released and stayed, since the last collection
+    std::chrono::steady_clock::time_point next_collection{}; // guarded by it
 };
 
 // Strings of atoms, by the atom's term. Atoms are immediate and live as long as the VM.
@@ -58,8 +62,6 @@ struct ep_interp {
     py::Ref globals;                // the context's own namespace
     ep::CodeCache code;
     ep::AtomStrings atoms;
-    uint32_t dead_spaces = 0; // environments that were released and stayed, since the last collection
-    std::chrono::steady_clock::time_point next_collection{};
     ErlNifEnv *send_env = nullptr;
     bool sending = false;
     std::unique_ptr<ep::FlatWriter> spare_writer;

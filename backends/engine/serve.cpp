@@ -268,18 +268,23 @@ namespace {
 // Every function defined in an environment holds it and is held by it, so that only the garbage collector frees both; and
 // that counts objects, not the memory behind them. So it is called for environments that died and did not go, with at
 // most a twentieth of the time for it.
-void collect_dead_spaces(ep_interp &interp) {
+void collect_dead_spaces(Interpreter &interpreter) {
     using Clock = std::chrono::steady_clock;
     constexpr uint32_t enough = 32;
     constexpr int share = 20;
     const auto begin = Clock::now();
-    if (++interp.dead_spaces < enough || begin < interp.next_collection) {
-        return;
+    {
+        std::lock_guard lock{interpreter.collection_mutex};
+        if (++interpreter.dead_spaces < enough || begin < interpreter.next_collection) {
+            return;
+        }
+        interpreter.dead_spaces = 0;
+        interpreter.next_collection = Clock::time_point::max(); // one at a time
     }
-    interp.dead_spaces = 0;
     PyGC_Collect();
     const auto end = Clock::now();
-    interp.next_collection = end + share * (end - begin);
+    std::lock_guard lock{interpreter.collection_mutex};
+    interpreter.next_collection = end + share * (end - begin);
 }
 
 } // namespace
@@ -289,7 +294,7 @@ void release_slot(ep_interp *interp, uint64_t slot) noexcept {
     const bool stays = object && PyDict_CheckExact(object.get()) && Py_REFCNT(object.get()) > 1;
     object = {};
     if (stays) {
-        collect_dead_spaces(*interp);
+        collect_dead_spaces(*interp->interpreter);
     }
     PyErr_Clear();
 }

@@ -33,8 +33,8 @@ handle_cast(_Request, State) ->
     {noreply, State}.
 
 -spec handle_info(term(), state()) -> {noreply, state()}.
-handle_info({py_native, {callback, Callback, Name, Args}}, State) ->
-    {_Pid, Monitor} = spawn_monitor(fun() -> run(Callback, Name, Args) end),
+handle_info({py_native, {callback, Callback, Name, Args, ForWhom}}, State) ->
+    {_Pid, Monitor} = spawn_monitor(fun() -> run(Callback, Name, Args, ForWhom) end),
     {noreply, State#{Monitor => Callback}};
 handle_info({py_native, {forward, Destination, Message}}, State) ->
     forward(Destination, Message),
@@ -51,7 +51,9 @@ handle_info(_Other, State) ->
 terminate(_Reason, _State) ->
     py_nif:host_stopped().
 
-run(Callback, Name, Args) ->
+run(Callback, Name, Args, ForWhom) ->
+    %% What the function asks of the context that waits for it is served at once for this.
+    _ = put('$callers', [ForWhom]),
     {Status, Value} = py_callback:execute(Name, Args),
     py_nif:answer(Callback, Status, Value).
 

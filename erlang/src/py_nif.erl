@@ -88,7 +88,8 @@ runtime() -> ?STUB.
 backends() -> ?STUB.
 
 %% @doc Names the process that runs callbacks nobody waits for, forwards messages and writes the core's log. It gets
-%% `{py_native, {callback, Callback, Name, Args}}', `{py_native, {forward, Destination, Message}}' and
+%% `{py_native, {callback, Callback, Name, Args, ForWhom}}' (the process whose request
+%% it is, or `undefined'), `{py_native, {forward, Destination, Message}}' and
 %% `{py_native, {log, Level, Text}}'.
 -spec set_host(pid()) -> ok.
 set_host(_Pid) -> ?STUB.

@@ -190,9 +190,8 @@ void Context::stop(ErlNifEnv *caller) {
     auto ours = [this](Semaphore::Waiter &waiter) {
         return waiter.granted == request_granted && static_cast<Request &>(waiter).context == this;
     };
-    while (Semaphore::Waiter *waiter = core().semaphore.withdraw_first(ours)) {
-        answer_stopped(&static_cast<Request &>(*waiter), caller);
-    }
+    core().semaphore.withdraw_all(
+        ours, [=](Semaphore::Waiter &waiter) { answer_stopped(&static_cast<Request &>(waiter), caller); });
     core().contexts.remove(owner_, this);
     if (!thread_ended()) {
         core().runtime.hound(this);
@@ -263,7 +262,8 @@ ep_status Context::send_call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM arg
         }
     } else {
         ERL_NIF_TERM callback = make_callback(env, this, frame.id, 0);
-        ERL_NIF_TERM what = enif_make_tuple4(env, core().atoms.callback, callback, name, args);
+        ERL_NIF_TERM for_whom = request != nullptr ? enif_make_pid(env, &request->caller) : core().atoms.undefined;
+        ERL_NIF_TERM what = enif_make_tuple5(env, core().atoms.callback, callback, name, args, for_whom);
         status = core().host_process.send(nullptr, env, what) ? EP_OK : EP_NOT_RUNNING;
     }
     give_env(env);

@@ -64,7 +64,7 @@ public:
     std::atomic<int64_t> max_atoms{10'000}; // how many new atoms Python may make in this VM
     std::atomic<int64_t> atoms_made{0};
     // How long an erlang.call waits for its answer before a request it does not depend on is served meanwhile.
-    std::atomic<std::chrono::milliseconds> patience{std::chrono::milliseconds{50}};
+    std::atomic<std::chrono::milliseconds> patience{std::chrono::milliseconds{10}};
     std::atomic<uint64_t> next_unique{1};
 };
 

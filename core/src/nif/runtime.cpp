@@ -4,6 +4,7 @@
 #include "core.hpp"
 #include "host_table.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
@@ -23,7 +24,8 @@ namespace {
 constexpr AbiVersion core_abi{EP_ABI_MAJOR, EP_ABI_MINOR};
 constexpr size_t stack_size = 16 * 1024 * 1024; // as a context's
 using Clock = std::chrono::steady_clock;
-constexpr std::chrono::milliseconds retry_interval{5};
+constexpr std::chrono::milliseconds shortest_interval{5};
+constexpr std::chrono::milliseconds longest_interval{1000};
 constexpr std::chrono::milliseconds patience_with_cleanup{1000};
 
 std::string loader_error() {
@@ -253,16 +255,19 @@ void Runtime::run() {
         }
     }
     std::vector<std::unique_ptr<Order>> orders;
+    auto interval = shortest_interval;
     for (;;) {
         Parker::Deadline deadline;
         if (!orders.empty()) {
-            deadline = Clock::now() + retry_interval;
+            deadline = Clock::now() + interval;
+            interval = std::min(2 * interval, longest_interval); // code in the middle of a C function may take long
         }
         inbox_.wait(deadline);
         for (Message *message = inbox_.take(); message != nullptr;) {
             Message *next = message->next;
             orders.emplace_back(static_cast<Order *>(message));
             message = next;
+            interval = shortest_interval;
         }
         std::erase_if(orders, [](const std::unique_ptr<Order> &order) { return order->carry_out(); });
     }

@@ -42,6 +42,28 @@ public:
         }
         return nullptr;
     }
+    // Takes all that match out of the line, in one pass, and gives each to `each` afterwards.
+    template <class Matches, class Each> void withdraw_all(Matches matches, Each each) noexcept {
+        Waiter *out = nullptr;
+        {
+            std::lock_guard lock{mutex_};
+            for (Waiter *waiter = last_; waiter != nullptr;) {
+                Waiter *before = waiter->before;
+                if (matches(*waiter)) {
+                    remove(*waiter);
+                    state_.fetch_sub(one_waiter);
+                    waiter->behind = out;
+                    out = waiter;
+                }
+                waiter = before;
+            }
+        }
+        while (out != nullptr) {
+            Waiter *behind = out->behind;
+            each(*out);
+            out = behind;
+        }
+    }
     // Gives a slot back; hands it to the first in line if there is one.
     void release(void *environment) noexcept;
     // Takes a slot without waiting, above the limit if need be: for a request that had one before.

@@ -29,8 +29,8 @@ private:
     bool granted_;
 };
 
-// How long a hand-off is worth spinning for. Measured in docs/decisions/spinning.md: a sleeping thread costs its waker
-// and itself 20 to 50 microseconds, so this much is what a miss may cost too.
+// How long a hand-off is worth spinning for: about what waking a sleeping thread costs, measured in
+// docs/decisions/spinning.md, so that a miss costs no more than twice that.
 inline constexpr std::chrono::microseconds spin_time{20};
 
 // Spins until `done()` or the time is over; true when done.

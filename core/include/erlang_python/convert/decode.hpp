@@ -51,7 +51,7 @@ private:
         --budget_;
         switch (enif_term_type(env_, term)) {
         case ERL_NIF_TERM_TYPE_ATOM: atom(term); return Decoded::ok;
-        case ERL_NIF_TERM_TYPE_INTEGER: integer(term); return Decoded::ok;
+        case ERL_NIF_TERM_TYPE_INTEGER: return integer(term);
         case ERL_NIF_TERM_TYPE_FLOAT: floating(term); return Decoded::ok;
         case ERL_NIF_TERM_TYPE_BITSTRING: return binary(term, EP_TAG_TEXT, EP_TAG_BIG_TEXT);
         case ERL_NIF_TERM_TYPE_LIST: return list(term, depth);
@@ -68,11 +68,16 @@ private:
     // Costs more than a small term does.
     void charge(size_t n) { budget_ -= n < budget_ ? n : budget_; }
 
+    bool bounded() const noexcept { return budget_ < unlimited / 2; }
+    Decoded give_up() noexcept {
+        budget_ = 0;
+        return Decoded::over_budget;
+    }
+
     // A fun carries whatever it closed over, which is copied: not within a budget.
     Decoded other(ERL_NIF_TERM term) {
-        if (budget_ < unlimited / 2) {
-            budget_ = 0;
-            return Decoded::over_budget;
+        if (bounded()) {
+            return give_up();
         }
         sink_.term(EP_TAG_TERM, term);
         return Decoded::ok;
@@ -92,13 +97,26 @@ private:
         }
     }
 
-    void integer(ERL_NIF_TERM term) {
+    Decoded integer(ERL_NIF_TERM term) {
         ErlNifSInt64 small = 0;
         if (enif_get_int64(env_, term, &small)) {
             sink_.integer(small);
-        } else {
-            big_integer(term);
+            return Decoded::ok;
         }
+        ErlNifUInt64 large = 0;
+        if (enif_get_uint64(env_, term, &large)) {
+            unsigned char bytes[8];
+            for (size_t i = 0; i < sizeof bytes; ++i) {
+                bytes[i] = static_cast<unsigned char>(large >> (8 * i));
+            }
+            sink_.big_integer(false, bytes, sizeof bytes);
+            return Decoded::ok;
+        }
+        if (bounded()) { // its size is not known before it has been converted
+            return give_up();
+        }
+        big_integer(term);
+        return Decoded::ok;
     }
 
     // erl_nif has no access to big integers, so their external form is read: SMALL_BIG_EXT and LARGE_BIG_EXT of
