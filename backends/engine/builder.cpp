@@ -86,7 +86,12 @@ TermBox *Builder::box() {
 }
 
 Builder::Value Builder::view(ErlNifEnv *, ERL_NIF_TERM binary) {
-    return make_view(interpreter_.state->view.get(), binary, box());
+    auto *own = new TermBox; // not shared: a reference that is kept must not keep a large binary, too
+    struct Release {
+        TermBox *box;
+        ~Release() { box->release(); }
+    } release{own};
+    return make_view(interpreter_.state->view.get(), binary, own);
 }
 
 Builder::Value Builder::object(ErlNifEnv *env, ERL_NIF_TERM handle) {

@@ -112,6 +112,9 @@ void set_error(ep_error *error, const std::string &text) noexcept;
 // The exception that is set, as text; it is cleared.
 std::string take_exception_text();
 
+// A namespace was let go that may live on in a cycle of its own.
+void collect_dead_spaces(Interpreter &interpreter);
+
 // A pending interrupt of the request that runs will not be raised any more.
 void forget_interrupt(ep_interp &interp);
 

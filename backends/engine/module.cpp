@@ -385,6 +385,9 @@ int execute(PyObject *module) noexcept {
         return 0;
     } catch (const py::Raised &) {
         return -1;
+    } catch (const std::bad_alloc &) {
+        PyErr_NoMemory();
+        return -1;
     }
 }
 

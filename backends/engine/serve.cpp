@@ -251,19 +251,18 @@ void serve(ep_interp *interp, ep_request *request) noexcept {
     Running running{*interp, request->serial};
     try {
         request->result = Service{*interp, *request}.run();
+        PyErr_Clear(); // an asynchronous exception may have been raised by what cleaned up
+        return;
     } catch (const py::Raised &) {
-        request->result = take_error(request->out, *interp->interpreter);
     } catch (const std::bad_alloc &) {
         PyErr_NoMemory();
-        request->result = take_error(request->out, *interp->interpreter);
     } catch (const std::exception &error) {
         PyErr_SetString(PyExc_RuntimeError, error.what());
-        request->result = take_error(request->out, *interp->interpreter);
     }
-    PyErr_Clear(); // an asynchronous exception may have been raised by what cleaned up
+    request->result_kind = EP_RESULT_TERM;
+    request->result = take_error(request->out, *interp->interpreter);
+    PyErr_Clear();
 }
-
-namespace {
 
 // Every function defined in an environment holds it and is held by it, so that only the garbage collector frees both; and
 // that counts objects, not the memory behind them. So it is called for environments that died and did not go, with at
@@ -286,8 +285,6 @@ void collect_dead_spaces(Interpreter &interpreter) {
     std::lock_guard lock{interpreter.collection_mutex};
     interpreter.next_collection = end + share * (end - begin);
 }
-
-} // namespace
 
 void release_slot(ep_interp *interp, uint64_t slot) noexcept {
     py::Ref object = interp->interpreter->slots.remove(slot);

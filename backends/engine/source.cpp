@@ -77,7 +77,10 @@ namespace {
 constexpr int most_digits = 200'000;
 
 py::Ref system_call(const char *function, int argument) {
-    PyObject *callable = PySys_GetObject(function); // borrowed
+    PyObject *callable = PySys_GetObject(function); // borrowed; code may have removed it
+    if (callable == nullptr) {
+        py::raise(PyExc_ValueError, "the int has too many digits to be converted, and sys.%s is gone", function);
+    }
     return py::Ref::check(argument < 0 ? PyObject_CallNoArgs(callable)
                                        : PyObject_CallFunction(callable, "i", argument));
 }

@@ -41,6 +41,8 @@ ep_status open(ep_context *context, ep_interp **result, ep_error *error) noexcep
 void close(ep_interp *interp) noexcept {
     PyEval_RestoreThread(interp->thread);
     interp->interpreter->slots.remove_all_of(interp->context);
+    interp->globals = {};
+    collect_dead_spaces(*interp->interpreter);
     PyErr_Clear();
     set_current_interp(nullptr);
     ErlNifEnv *send_env = interp->send_env;

@@ -1,11 +1,13 @@
 #include "context.hpp"
 
+#include "../plain/thread_name.hpp"
 #include "callback.hpp"
 #include "core.hpp"
 #include "handles.hpp"
 
 #include <algorithm>
 #include <pthread.h>
+#include <string>
 #include <utility>
 
 namespace ep {
@@ -91,6 +93,7 @@ void *Context::thread_main(void *argument) {
     auto *start = static_cast<Start *>(argument);
     Context *self = start->context;
     Counters::add(core().counters.threads, 1);
+    name_thread(("py_context_" + std::to_string(self->id_ % 10'000)).c_str());
     self->run(start->env, start->ref);
     enif_free_env(start->env);
     delete start;
@@ -212,21 +215,20 @@ void Context::call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, ep_answ
         return;
     }
     Frame frame{next_frame_++, request};
+    begin_wait(frame); // before anybody can be asked for the answer, and call back
     answer->status = send_call(env, name, args, frame);
     if (answer->status != EP_OK) {
+        end_wait(frame);
         return;
     }
     const bool had_slot = request != nullptr && request->has_slot;
     if (had_slot) {
         release_slot(request, nullptr);
     }
-    frames_.push_back(&frame);
-    waits_.fetch_add(1);
     const bool releasing = std::exchange(releasing_, false); // what is served meanwhile is no finalizer
     answer->status = wait(frame);
     releasing_ = releasing;
-    waits_.fetch_sub(1);
-    frames_.pop_back();
+    end_wait(frame);
     if (answer->status == EP_OK && request != nullptr && request->interrupted.load()) {
         answer->status = EP_INTERRUPTED; // the exception that was set for it may have been cleared by one on top
     }
@@ -242,6 +244,24 @@ void Context::call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, ep_answ
         answer->value = frame.reply->flat.view();
         answer->owner = frame.reply;
     }
+}
+
+void Context::begin_wait(Frame &frame) {
+    frames_.push_back(&frame);
+    {
+        std::lock_guard lock{queue_mutex_};
+        depended_on_.push_back(frame.request != nullptr ? frame.request->caller : ErlNifPid{});
+    }
+    waits_.fetch_add(1);
+}
+
+void Context::end_wait(Frame &) {
+    waits_.fetch_sub(1);
+    {
+        std::lock_guard lock{queue_mutex_};
+        depended_on_.pop_back();
+    }
+    frames_.pop_back();
 }
 
 // Sends the callback to whoever runs it. `env` is consumed.
@@ -488,12 +508,19 @@ Request *Context::next(Admit admit) {
 // Whether the caller, or one that started it, is a process that runs a callback for this context.
 bool Context::involved(const Request *request) const {
     auto runs_callback = [this](const ErlNifPid &pid) {
-        return std::any_of(frames_.begin(), frames_.end(), [&](const Frame *frame) {
-            return frame->request != nullptr && enif_compare_pids(&frame->request->caller, &pid) == 0;
-        });
+        return std::any_of(depended_on_.begin(), depended_on_.end(),
+                           [&](const ErlNifPid &other) { return enif_compare_pids(&other, &pid) == 0; });
     };
     return runs_callback(request->caller) ||
            std::any_of(request->ancestors, request->ancestors + request->ancestor_count, runs_callback);
+}
+
+bool Context::depends_on(const Request *request) const {
+    if (!waits()) {
+        return false;
+    }
+    std::lock_guard lock{queue_mutex_};
+    return involved(request);
 }
 
 void Context::serve(Request *request) {

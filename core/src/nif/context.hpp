@@ -66,8 +66,10 @@ public:
     uint64_t running_serial();
     // Whether that request is on the stack of what runs. Any thread.
     bool runs(uint64_t serial);
-    // Whether an erlang.call waits. A hint. Any thread.
-    bool waits() const noexcept { return waits_.load(std::memory_order_relaxed) != 0; }
+    // Whether an erlang.call waits. Any thread.
+    bool waits() const noexcept { return waits_.load() != 0; }
+    // Whether one that waits depends on this request. Any thread.
+    bool depends_on(const Request *request) const;
 
     uint64_t id() const noexcept { return id_; }
     bool stopping() const noexcept { return inbox_.closed(); }
@@ -101,7 +103,7 @@ private:
     void run_releases();
     enum class Admit : uint8_t { all, involved };
     Request *next(Admit admit);
-    bool involved(const Request *request) const;
+    bool involved(const Request *request) const; // with queue_mutex_
     void serve(Request *request);
     void work(Request *request);
     void finish(Request *request);
@@ -110,6 +112,8 @@ private:
     void drop(Request *request);
 
     ep_status send_call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, const Frame &frame);
+    void begin_wait(Frame &frame);
+    void end_wait(Frame &frame);
     ep_status wait(Frame &frame);
     Admit admission(Parker::Deadline &deadline) const;
     bool others_wait() const;
@@ -137,7 +141,8 @@ private:
     std::mutex interp_mutex_;
     ep_interp *interp_ = nullptr; // guarded by interp_mutex_ for other threads; only this thread writes
 
-    std::atomic<uint32_t> waits_{0}; // frames_.size(), for others
+    std::atomic<uint32_t> waits_{0};    // frames_.size(), for others
+    std::vector<ErlNifPid> depended_on_; // guarded by queue_mutex_: for whom the frames wait
 
     // The thread's own.
     bool serving_ = false; // between the opening and the closing of the interpreter

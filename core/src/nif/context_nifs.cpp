@@ -29,6 +29,11 @@ ERL_NIF_TERM nif_context_new(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
     if (backend == nullptr) {
         return make_error(env, enif_make_atom(env, "not_started"));
     }
+    ERL_NIF_TERM mode;
+    if (enif_get_map_value(env, argv[1], enif_make_atom(env, "mode"), &mode) &&
+        mode == enif_make_atom(env, "owngil") && core().runtime.manifest().mode != "owngil") {
+        return make_error(env, enif_make_atom(env, "owngil_backend_missing"));
+    }
     ErlNifPid owner;
     enif_self(env, &owner);
     void *memory = enif_alloc_resource(core().types.context, sizeof(Context));

@@ -2,7 +2,6 @@
 
 #include "handles.hpp"
 
-#include <cstring>
 
 namespace ep {
 
@@ -63,7 +62,7 @@ ERL_NIF_TERM make_error(ErlNifEnv *env, ERL_NIF_TERM reason) {
 ERL_NIF_TERM make_binary(ErlNifEnv *env, std::string_view text) {
     ERL_NIF_TERM term;
     unsigned char *data = enif_make_new_binary(env, text.size(), &term);
-    std::memcpy(data, text.data(), text.size());
+    copy_bytes(data, text.data(), text.size());
     return term;
 }
 

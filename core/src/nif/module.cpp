@@ -53,7 +53,7 @@ int upgrade(ErlNifEnv *env, void **private_data, void **old_private_data, ERL_NI
 }
 
 ErlNifFunc functions[] = {
-    {"configure", 1, guarded<nif_configure>, 0},
+    {"configure", 1, guarded<nif_configure>, ERL_NIF_DIRTY_JOB_IO_BOUND},
     {"start_runtime", 0, guarded<nif_start_runtime>, ERL_NIF_DIRTY_JOB_IO_BOUND},
     {"runtime", 0, guarded<nif_runtime>, 0},
     {"backends", 0, guarded<nif_backends>, ERL_NIF_DIRTY_JOB_IO_BOUND},

@@ -110,7 +110,10 @@ void recycle(Reply *reply) {
 bool dispatch(Request *request, ErlNifEnv *caller) {
     Context *context = request->context;
     const uint64_t generation = request->state.generation();
-    if (!core().semaphore.acquire(*request)) {
+    if (context->depends_on(request)) {
+        // What it depends on has given its slot back, and must not wait for those in line, who wait for it.
+        core().semaphore.retake();
+    } else if (!core().semaphore.acquire(*request)) {
         // The context may have looked for its requests in the line just before this one was there.
         auto this_one = [&](Semaphore::Waiter &waiter) {
             return &waiter == request && request->state.generation() == generation;

@@ -1,5 +1,6 @@
 #include "runtime.hpp"
 
+#include "../plain/thread_name.hpp"
 #include "context.hpp"
 #include "core.hpp"
 #include "host_table.hpp"
@@ -106,11 +107,10 @@ Runtime::Listing Runtime::list() {
 
 bool Runtime::owngil_supported() {
     if (backend() != nullptr) {
-        return python_version(manifest_.python) >= std::pair{3, 14};
+        return manifest_.mode == "owngil";
     }
     Listing listing = list();
-    return listing.selection.chosen &&
-           python_version(listing.manifests[*listing.selection.chosen].python) >= std::pair{3, 14};
+    return listing.selection.chosen && listing.manifests[*listing.selection.chosen].mode == "owngil";
 }
 
 const RuntimeError *Runtime::start() {
@@ -230,6 +230,7 @@ RuntimeError Runtime::initialise(const Manifest &manifest) {
 }
 
 void *Runtime::thread_main(void *self) {
+    name_thread("py_main");
     static_cast<Runtime *>(self)->run();
     return nullptr;
 }

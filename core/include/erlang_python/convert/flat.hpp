@@ -15,6 +15,13 @@ namespace ep {
 // Binaries up to this size are copied into the flat value; larger ones cross as terms, by reference.
 inline constexpr size_t max_inline_binary = 512;
 
+// memcpy may not be given a null pointer, even for no bytes.
+inline void copy_bytes(void *to, const void *from, size_t size) noexcept {
+    if (size != 0) {
+        std::memcpy(to, from, size);
+    }
+}
+
 // Bytes that grow. Unlike std::vector it does not clear what is about to be overwritten.
 class ByteBuffer {
 public:
@@ -81,7 +88,7 @@ public:
 
     void data(ep_tag tag, const unsigned char *data, size_t size) {
         unsigned char *place = sized(tag, size, size);
-        std::memcpy(place, data, size);
+        copy_bytes(place, data, size);
     }
     void text(std::string_view text) {
         data(EP_TAG_TEXT, reinterpret_cast<const unsigned char *>(text.data()), text.size());
@@ -92,7 +99,7 @@ public:
         place[0] = EP_TAG_BIGINT;
         place[1] = negative ? 1 : 0;
         put_size(place + 2, size);
-        std::memcpy(place + 6, magnitude, size);
+        copy_bytes(place + 6, magnitude, size);
     }
 
     // A list of ASCII characters.
@@ -115,7 +122,7 @@ public:
         if (place == nullptr) {
             throw std::bad_alloc{};
         }
-        std::memcpy(place, data, size);
+        copy_bytes(place, data, size);
         own_term(EP_TAG_BIG_BYTES, term);
     }
 
@@ -167,7 +174,7 @@ public:
     void assign(const ep_flat &other) {
         bytes_.truncate(0);
         terms_.truncate(0);
-        std::memcpy(bytes_.extend(other.bytes.size), other.bytes.data, other.bytes.size);
+        copy_bytes(bytes_.extend(other.bytes.size), other.bytes.data, other.bytes.size);
         for (size_t i = 0; i < other.term_count; ++i) {
             ERL_NIF_TERM copy = enif_make_copy(env_, other.terms[i]);
             std::memcpy(terms_.extend(sizeof copy), &copy, sizeof copy);

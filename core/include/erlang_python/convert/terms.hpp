@@ -49,7 +49,7 @@ public:
     Value text(ep_slice data) { return bytes(data); }
     Value bytes(ep_slice data) {
         ERL_NIF_TERM term;
-        std::memcpy(enif_make_new_binary(env_, data.size, &term), data.data, data.size);
+        copy_bytes(enif_make_new_binary(env_, data.size, &term), data.data, data.size);
         return term;
     }
     Value atom(ERL_NIF_TERM atom) { return atom; }
