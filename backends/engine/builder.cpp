@@ -110,7 +110,9 @@ Builder::Value Builder::object(ErlNifEnv *env, ERL_NIF_TERM handle) {
 
 Builder::Value Builder::opaque(ep_tag tag, ErlNifEnv *, ERL_NIF_TERM term) {
     ModuleState &state = *interpreter_.state;
-    PyObject *type = tag == EP_TAG_REF ? state.ref.get() : tag == EP_TAG_REMOTE_PID ? state.pid.get() : state.term.get();
+    PyObject *type = tag == EP_TAG_REF          ? state.ref.get()
+                     : tag == EP_TAG_REMOTE_PID ? state.pid.get()
+                                                : state.term.get();
     return make_term_object(type, term, box());
 }
 

@@ -38,8 +38,8 @@ public:
     Value big_integer(bool negative, ep_slice magnitude);
     Value text(ep_slice data);
     Value bytes(ep_slice data) {
-        return py::Ref::check(PyBytes_FromStringAndSize(reinterpret_cast<const char *>(data.data),
-                                                        static_cast<Py_ssize_t>(data.size)));
+        return py::Ref::check(
+            PyBytes_FromStringAndSize(reinterpret_cast<const char *>(data.data), static_cast<Py_ssize_t>(data.size)));
     }
     Value atom(ERL_NIF_TERM atom);
     Value pid(ERL_NIF_TERM pid) { return make_term_object(interpreter_.state->pid.get(), pid, nullptr); }
@@ -56,9 +56,7 @@ public:
     void set(Tuple &tuple, uint32_t i, Value value) { PyTuple_SET_ITEM(tuple.tuple.get(), i, value.release()); }
     Value finish(Tuple tuple) { return std::move(tuple.tuple); }
     Map map(uint32_t) { return {py::Ref::check(PyDict_New())}; }
-    void insert(Map &map, Value key, Value value) {
-        py::check(PyDict_SetItem(map.dict.get(), key.get(), value.get()));
-    }
+    void insert(Map &map, Value key, Value value) { py::check(PyDict_SetItem(map.dict.get(), key.get(), value.get())); }
     Value finish(Map map) { return std::move(map.dict); }
 
 private:

@@ -27,9 +27,8 @@ Code compile_eval(const std::string &source) {
     }
     py::Ref refused = py::Ref::steal(py::compat::take_exception());
     py::Ref module = py::Ref::check(PyImport_ImportModule("erlang._source"));
-    py::Ref pair = py::Ref::check(
-        PyObject_CallMethod(module.get(), "split", "y#O", source.data(), static_cast<Py_ssize_t>(source.size()),
-                            refused.get()));
+    py::Ref pair = py::Ref::check(PyObject_CallMethod(module.get(), "split", "y#O", source.data(),
+                                                      static_cast<Py_ssize_t>(source.size()), refused.get()));
     py::Ref statements = py::Ref::check(PySequence_GetItem(pair.get(), 0));
     py::Ref expression = py::Ref::check(PySequence_GetItem(pair.get(), 1));
     return {std::move(statements), std::move(expression)};

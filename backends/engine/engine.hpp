@@ -59,16 +59,16 @@ struct ep_interp {
     ep_context *context = nullptr;
     ep::Interpreter *interpreter = nullptr;
     PyThreadState *thread = nullptr;
-    py::Ref globals;                // the context's own namespace
+    py::Ref globals; // the context's own namespace
     ep::CodeCache code;
     ep::AtomStrings atoms;
     ErlNifEnv *send_env = nullptr;
     bool sending = false;
     std::unique_ptr<ep::FlatWriter> spare_writer;
 
-    std::mutex interrupt_mutex;     // guards the next two; taken attached
-    uint64_t running = 0;           // serial of the request whose code runs
-    uint64_t interrupted = 0;       // serial of the one that was sent an asynchronous exception
+    std::mutex interrupt_mutex; // guards the next two; taken attached
+    uint64_t running = 0;       // serial of the request whose code runs
+    uint64_t interrupted = 0;   // serial of the one that was sent an asynchronous exception
 };
 
 namespace ep {
@@ -104,8 +104,8 @@ void release_slot(ep_interp *interp, uint64_t slot) noexcept;
 ep_status interrupt(ep_interp *interp, uint64_t serial) noexcept;
 
 // The body of the entry function: checks versions and fills the table in.
-ep_status fill_table(const ep_host *host, ep_backend *table, ep_error *error,
-                     decltype(ep_backend::open) open, decltype(ep_backend::close) close) noexcept;
+ep_status fill_table(const ep_host *host, ep_backend *table, ep_error *error, decltype(ep_backend::open) open,
+                     decltype(ep_backend::close) close) noexcept;
 
 // Puts a message into an ep_error.
 void set_error(ep_error *error, const std::string &text) noexcept;

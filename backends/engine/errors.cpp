@@ -80,7 +80,8 @@ ERL_NIF_TERM take_error(ErlNifEnv *env, Interpreter &interpreter) {
             reason = describe(env, exception.get());
         } catch (const py::Raised &) {
             PyErr_Clear();
-            reason = enif_make_tuple2(env, enif_make_atom(env, "MemoryError"), enif_make_string(env, "", ERL_NIF_LATIN1));
+            reason =
+                enif_make_tuple2(env, enif_make_atom(env, "MemoryError"), enif_make_string(env, "", ERL_NIF_LATIN1));
         }
     }
     return enif_make_tuple2(env, engine().error, reason);

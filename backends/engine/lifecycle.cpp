@@ -108,8 +108,8 @@ std::unique_ptr<Interpreter> set_up_interpreter() {
     interpreter->module = py::Ref::check(PyImport_ImportModule("_erlang"));
     interpreter->state = static_cast<ModuleState *>(PyModule_GetState(interpreter->module.get()));
     interpreter->builtins = py::Ref::check(PyImport_ImportModule("builtins"));
-    interpreter->main = py::Ref::check(PyImport_AddModule("__main__") != nullptr ? PyImport_ImportModule("__main__")
-                                                                                 : nullptr);
+    interpreter->main =
+        py::Ref::check(PyImport_AddModule("__main__") != nullptr ? PyImport_ImportModule("__main__") : nullptr);
     close_sandbox_gaps();
     interpreter->package = py::Ref::check(PyImport_ImportModule("erlang"));
     return interpreter;

@@ -222,9 +222,9 @@ ERL_NIF_TERM address_atom(ModuleState &state, ErlNifEnv *env, PyObject *part) {
         py::raise(PyExc_RuntimeError, "no more new atoms may be made from Python; see max_atoms");
     }
     PyObject *text = PyBytes_Check(part) ? nullptr : part;
-    auto made = make_atom(env, text != nullptr ? utf8(text)
-                                               : std::string_view{PyBytes_AS_STRING(part),
-                                                                  static_cast<size_t>(PyBytes_GET_SIZE(part))});
+    auto made = make_atom(
+        env, text != nullptr ? utf8(text)
+                             : std::string_view{PyBytes_AS_STRING(part), static_cast<size_t>(PyBytes_GET_SIZE(part))});
     if (!made) {
         py::raise(PyExc_ValueError, "%R is too long for an atom", part);
     }
@@ -376,8 +376,8 @@ int execute(PyObject *module) noexcept {
         auto &state = *new (PyModule_GetState(module)) ModuleState;
         add_term_types(module, state);
         state.atoms = py::Ref::check(PyDict_New());
-        state.process_error = add_exception(module, "ProcessError", "The process a message was for is not alive.",
-                                            PyExc_Exception);
+        state.process_error =
+            add_exception(module, "ProcessError", "The process a message was for is not alive.", PyExc_Exception);
         state.interrupted = add_exception(module, "Interrupted",
                                           "The request this code runs for timed out, was interrupted, or its context "
                                           "is stopping. Not an Exception, so that code that catches those ends, too.",
@@ -394,9 +394,9 @@ int execute(PyObject *module) noexcept {
 int traverse(PyObject *module, visitproc visit, void *arg) {
     auto *state = static_cast<ModuleState *>(PyModule_GetState(module));
     if (state != nullptr) {
-        for (PyObject *object : {state->pid.get(), state->ref.get(), state->atom.get(), state->term.get(),
-                                 state->view.get(), state->process_error.get(), state->interrupted.get(),
-                                 state->atoms.get()}) {
+        for (PyObject *object :
+             {state->pid.get(), state->ref.get(), state->atom.get(), state->term.get(), state->view.get(),
+              state->process_error.get(), state->interrupted.get(), state->atoms.get()}) {
             Py_VISIT(object);
         }
     }

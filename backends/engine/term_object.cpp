@@ -103,10 +103,12 @@ py::Ref make_view(PyObject *type, ERL_NIF_TERM term, TermBox *box) {
 }
 
 void add_term_types(PyObject *module, ModuleState &state) {
-    state.pid = make_type(module, "erlang.Pid", "An Erlang process. Equal, hashable; comes back as the same pid.", repr);
+    state.pid =
+        make_type(module, "erlang.Pid", "An Erlang process. Equal, hashable; comes back as the same pid.", repr);
     state.ref = make_type(module, "erlang.Ref", "An Erlang reference. Equal, hashable; comes back as it was.", repr);
-    state.term = make_type(module, "erlang.Term",
-                           "An Erlang term with no Python form (a fun, a port, a bitstring). Comes back as it was.", repr);
+    state.term =
+        make_type(module, "erlang.Term",
+                  "An Erlang term with no Python form (a fun, a port, a bitstring). Comes back as it was.", repr);
     state.atom = make_type(module, "erlang.Atom", "An Erlang atom, made by erlang.atom(name).", atom_str);
     state.view = make_view_type(module);
 }

@@ -32,15 +32,13 @@ private:
 };
 
 struct TermObject {
-    PyObject_HEAD
-    ERL_NIF_TERM term;
+    PyObject_HEAD ERL_NIF_TERM term;
     TermBox *box; // nullptr: an atom or a pid of this node, which are immediate
 };
 
 // A read-only buffer over a binary.
 struct ViewObject {
-    PyObject_HEAD
-    ErlNifBinary binary;
+    PyObject_HEAD ErlNifBinary binary;
     TermBox *box;
 };
 

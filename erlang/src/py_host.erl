@@ -37,7 +37,7 @@ handle_info({py_native, {callback, Callback, Name, Args, ForWhom}}, State) ->
     {_Pid, Monitor} = spawn_monitor(fun() -> run(Callback, Name, Args, ForWhom) end),
     {noreply, State#{Monitor => Callback}};
 handle_info({py_native, {forward, Destination, Message}}, State) ->
-    forward(Destination, Message),
+    _ = forward(Destination, Message),
     {noreply, State};
 handle_info({py_native, {log, Level, Text}}, State) ->
     logger:log(Level, "~ts", [Text], #{domain => [erlang_python]}),

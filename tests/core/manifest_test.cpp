@@ -113,7 +113,8 @@ TEST_CASE("a file that is no manifest is refused, under the name of the file") {
 
 TEST_CASE("a manifest that cannot be read is refused") {
     TemporaryDirectory directory;
-    CHECK(ep::read_manifest(directory.path() / "none.json", core_abi).refusal == "the manifest cannot be read; correct its permissions");
+    CHECK(ep::read_manifest(directory.path() / "none.json", core_abi).refusal ==
+          "the manifest cannot be read; correct its permissions");
     std::filesystem::create_directory(directory.path() / "folder.json");
     CHECK_FALSE(ep::read_manifest(directory.path() / "folder.json", core_abi).refusal.empty());
 }

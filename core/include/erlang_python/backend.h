@@ -19,21 +19,21 @@ typedef struct ep_interp ep_interp;
 
 /* How the VM-wide Python is initialised. Paths are NUL-terminated UTF-8; borrowed for the call. */
 typedef struct ep_start {
-    uint32_t size;              /* of this struct */
-    uint32_t big_integers;      /* 1: integers beyond 64 bits become Erlang integers. 0: strings of decimal digits */
-    const char *executable;     /* what sys.executable says; prefix and standard library are found from it */
-    const char *const *paths;   /* put in front of sys.path of every interpreter */
+    uint32_t size;            /* of this struct */
+    uint32_t big_integers;    /* 1: integers beyond 64 bits become Erlang integers. 0: strings of decimal digits */
+    const char *executable;   /* what sys.executable says; prefix and standard library are found from it */
+    const char *const *paths; /* put in front of sys.path of every interpreter */
     size_t path_count;
 } ep_start;
 
 /* What `serve` is asked to do. `input` holds the operands in this order, one flat value each. */
 typedef enum ep_op {
-    EP_OP_CALL = 1,   /* module, function, args (LIST or INTS or FLOATS), kwargs (MAP) -> {ok, Result} */
-    EP_OP_EVAL = 2,   /* source, locals (MAP) -> {ok, Result} */
-    EP_OP_EXEC = 3,   /* source -> ok */
-    EP_OP_METHOD = 4, /* object, name, args, kwargs -> {ok, Result} */
+    EP_OP_CALL = 1,    /* module, function, args (LIST or INTS or FLOATS), kwargs (MAP) -> {ok, Result} */
+    EP_OP_EVAL = 2,    /* source, locals (MAP) -> {ok, Result} */
+    EP_OP_EXEC = 3,    /* source -> ok */
+    EP_OP_METHOD = 4,  /* object, name, args, kwargs -> {ok, Result} */
     EP_OP_GETATTR = 5, /* object, name -> {ok, Result} */
-    EP_OP_VALUE = 6   /* object -> {ok, Result}: the object as a term */
+    EP_OP_VALUE = 6    /* object -> {ok, Result}: the object as a term */
 } ep_op;
 
 #define EP_RETURN_OBJECT 1u /* the result crosses as a handle instead of as a term */
@@ -44,15 +44,15 @@ typedef enum ep_op {
 
 /* One piece of work. The core owns it; valid until `serve` returns. */
 typedef struct ep_request {
-    uint32_t size;      /* of this struct */
-    uint32_t op;        /* ep_op */
-    uint32_t flags;     /* EP_RETURN_OBJECT, EP_NO_REPLY */
+    uint32_t size;        /* of this struct */
+    uint32_t op;          /* ep_op */
+    uint32_t flags;       /* EP_RETURN_OBJECT, EP_NO_REPLY */
     uint32_t result_kind; /* written by `serve`: EP_RESULT_TERM, or EP_RESULT_FLAT */
-    uint64_t serial;    /* names this request to ep_backend.interrupt; unique in the VM */
-    uint64_t *env_slot; /* where the namespace is: NULL is the context's own; *env_slot == 0 is one not made yet, and
+    uint64_t serial;      /* names this request to ep_backend.interrupt; unique in the VM */
+    uint64_t *env_slot;   /* where the namespace is: NULL is the context's own; *env_slot == 0 is one not made yet, and
                            the backend writes its slot there */
     ep_flat input;
-    ErlNifEnv *out;     /* where to build the result */
+    ErlNifEnv *out;      /* where to build the result */
     ERL_NIF_TERM result; /* written by `serve`: ok, {ok, Term} or {error, Reason}; or what ep_host.keep_flat made of the
                             value of an {ok, Value} that the waiting process is to build */
 } ep_request;

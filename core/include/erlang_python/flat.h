@@ -24,29 +24,29 @@ extern "C" {
 #endif
 
 typedef enum ep_tag {
-    EP_TAG_NONE = 0,       /* none, nil, undefined */
+    EP_TAG_NONE = 0, /* none, nil, undefined */
     EP_TAG_FALSE = 1,
     EP_TAG_TRUE = 2,
-    EP_TAG_INT = 3,        /* int64 */
-    EP_TAG_BIGINT = 4,     /* uint8 negative, uint32 size, magnitude in little-endian bytes */
-    EP_TAG_FLOAT = 5,      /* double */
-    EP_TAG_TEXT = 6,       /* uint32 size, bytes: str, or bytes when not UTF-8 */
-    EP_TAG_BYTES = 7,      /* uint32 size, bytes: bytes */
-    EP_TAG_ATOM = 8,       /* ERL_NIF_TERM, an atom: str */
-    EP_TAG_LIST = 9,       /* uint32 n, n values */
-    EP_TAG_TUPLE = 10,     /* uint32 n, n values */
-    EP_TAG_MAP = 11,       /* uint32 n, n pairs of values */
-    EP_TAG_INTS = 12,      /* uint32 n, n int64: a list of integers */
-    EP_TAG_FLOATS = 13,    /* uint32 n, n doubles: a list of floats */
-    EP_TAG_PID = 14,       /* ERL_NIF_TERM, a pid of this node */
-    EP_TAG_BIG_TEXT = 15,  /* uint32 index of a binary: as TEXT */
-    EP_TAG_BIG_BYTES = 16, /* uint32 index of a binary: as BYTES */
-    EP_TAG_VIEW = 17,      /* uint32 index of a binary: a read-only memoryview over it, without a copy */
-    EP_TAG_OBJECT = 18,    /* uint32 index of an object handle: the Python object it stands for */
-    EP_TAG_REF = 19,       /* uint32 index of a reference: erlang.Ref */
+    EP_TAG_INT = 3,         /* int64 */
+    EP_TAG_BIGINT = 4,      /* uint8 negative, uint32 size, magnitude in little-endian bytes */
+    EP_TAG_FLOAT = 5,       /* double */
+    EP_TAG_TEXT = 6,        /* uint32 size, bytes: str, or bytes when not UTF-8 */
+    EP_TAG_BYTES = 7,       /* uint32 size, bytes: bytes */
+    EP_TAG_ATOM = 8,        /* ERL_NIF_TERM, an atom: str */
+    EP_TAG_LIST = 9,        /* uint32 n, n values */
+    EP_TAG_TUPLE = 10,      /* uint32 n, n values */
+    EP_TAG_MAP = 11,        /* uint32 n, n pairs of values */
+    EP_TAG_INTS = 12,       /* uint32 n, n int64: a list of integers */
+    EP_TAG_FLOATS = 13,     /* uint32 n, n doubles: a list of floats */
+    EP_TAG_PID = 14,        /* ERL_NIF_TERM, a pid of this node */
+    EP_TAG_BIG_TEXT = 15,   /* uint32 index of a binary: as TEXT */
+    EP_TAG_BIG_BYTES = 16,  /* uint32 index of a binary: as BYTES */
+    EP_TAG_VIEW = 17,       /* uint32 index of a binary: a read-only memoryview over it, without a copy */
+    EP_TAG_OBJECT = 18,     /* uint32 index of an object handle: the Python object it stands for */
+    EP_TAG_REF = 19,        /* uint32 index of a reference: erlang.Ref */
     EP_TAG_REMOTE_PID = 20, /* uint32 index of a pid of another node: erlang.Pid */
-    EP_TAG_CHARLIST = 22,  /* uint32 n, n uint32: a list of code points, an Erlang string. To Erlang only */
-    EP_TAG_TERM = 21       /* uint32 index of any other term: erlang.Term, opaque, comes back as it was */
+    EP_TAG_CHARLIST = 22,   /* uint32 n, n uint32: a list of code points, an Erlang string. To Erlang only */
+    EP_TAG_TERM = 21        /* uint32 index of any other term: erlang.Term, opaque, comes back as it was */
 } ep_tag;
 
 /* Any number of flat values in a row. Owned by whoever hands it out; valid as long as that says. */

@@ -150,8 +150,8 @@ void call_erlang(ep_context *context, ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF
     }
     *answer = {};
     auto *cell = new WaitCell;
-    ERL_NIF_TERM what = enif_make_tuple5(env, core().atoms.callback, make_callback(env, cell), name, args,
-                                         core().atoms.undefined);
+    ERL_NIF_TERM what =
+        enif_make_tuple5(env, core().atoms.callback, make_callback(env, cell), name, args, core().atoms.undefined);
     // When it is not sent, the callback dies with the environment's contents, and so the cell gets its answer anyway.
     bool sent = core().host_process.send(nullptr, env, what);
     give_env(env);

@@ -141,7 +141,7 @@ private:
     std::mutex interp_mutex_;
     ep_interp *interp_ = nullptr; // guarded by interp_mutex_ for other threads; only this thread writes
 
-    std::atomic<uint32_t> waits_{0};    // frames_.size(), for others
+    std::atomic<uint32_t> waits_{0};     // frames_.size(), for others
     std::vector<ErlNifPid> depended_on_; // guarded by queue_mutex_: for whom the frames wait
 
     // The thread's own.

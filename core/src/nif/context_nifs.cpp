@@ -30,8 +30,8 @@ ERL_NIF_TERM nif_context_new(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
         return make_error(env, enif_make_atom(env, "not_started"));
     }
     ERL_NIF_TERM mode;
-    if (enif_get_map_value(env, argv[1], enif_make_atom(env, "mode"), &mode) &&
-        mode == enif_make_atom(env, "owngil") && core().runtime.manifest().mode != "owngil") {
+    if (enif_get_map_value(env, argv[1], enif_make_atom(env, "mode"), &mode) && mode == enif_make_atom(env, "owngil") &&
+        core().runtime.manifest().mode != "owngil") {
         return make_error(env, enif_make_atom(env, "owngil_backend_missing"));
     }
     ErlNifPid owner;
@@ -115,8 +115,7 @@ ERL_NIF_TERM nif_async_handle(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
         return core().atoms.error;
     }
     uint64_t handle = static_cast<Async *>(resource)->handle.load();
-    return handle == 0 ? core().atoms.error
-                       : enif_make_tuple2(env, core().atoms.ok, enif_make_uint64(env, handle));
+    return handle == 0 ? core().atoms.error : enif_make_tuple2(env, core().atoms.ok, enif_make_uint64(env, handle));
 }
 
 } // namespace ep

@@ -2,7 +2,6 @@
 
 #include "handles.hpp"
 
-
 namespace ep {
 
 namespace {

@@ -21,8 +21,7 @@ void HostProcess::log(ErlNifEnv *caller, int32_t level, std::string_view text) n
     static constexpr const char *levels[] = {"error", "warning", "info", "debug"};
     const char *name = levels[level >= 0 && level <= 3 ? level : 0];
     ErlNifEnv *env = enif_alloc_env();
-    send(caller, env,
-         enif_make_tuple3(env, core().atoms.log, enif_make_atom(env, name), make_binary(env, text)));
+    send(caller, env, enif_make_tuple3(env, core().atoms.log, enif_make_atom(env, name), make_binary(env, text)));
     enif_free_env(env);
 }
 

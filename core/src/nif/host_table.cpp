@@ -26,8 +26,8 @@ int32_t host_is_registered(const char *name, size_t size) {
 }
 
 ep_status host_forward(ErlNifEnv *env, ERL_NIF_TERM destination, ERL_NIF_TERM message) {
-    bool sent = core().host_process.send(nullptr, env,
-                                         enif_make_tuple3(env, core().atoms.forward, destination, message));
+    bool sent =
+        core().host_process.send(nullptr, env, enif_make_tuple3(env, core().atoms.forward, destination, message));
     give_env(env);
     return sent ? EP_OK : EP_NOT_RUNNING;
 }

@@ -8,7 +8,7 @@ namespace ep {
 
 namespace {
 
-constexpr int index_bits = 22; // as many as the pool can have
+constexpr int index_bits = 22;                                // as many as the pool can have
 constexpr uint64_t generation_mask = (uint64_t{1} << 36) - 1; // so that a handle is a small integer to the VM
 
 } // namespace

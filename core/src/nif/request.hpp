@@ -25,7 +25,7 @@ struct Parcel {
     ErlNifEnv *env = nullptr; // made at the first use, cleared between uses
     FlatWriter flat;
 
-    void open();  // before use
+    void open();                // before use
     void empty(uint32_t index); // after it; the higher the index in its pool, the less memory is kept
 };
 
@@ -43,9 +43,9 @@ struct Request final : Message, Semaphore::Waiter, Parcel {
     static constexpr uint32_t most_ancestors = 8;
     ErlNifPid ancestors[most_ancestors]{}; // processes that started the caller, as far as it said
     uint32_t ancestor_count = 0;
-    ERL_NIF_TERM ref = 0;        // lives in env
-    Context *context = nullptr;  // a counted reference
-    Space *space = nullptr;      // a counted reference, or nullptr for the context's own namespace
+    ERL_NIF_TERM ref = 0;              // lives in env
+    Context *context = nullptr;        // a counted reference
+    Space *space = nullptr;            // a counted reference, or nullptr for the context's own namespace
     std::atomic<bool> has_slot{false}; // of the semaphore; whoever clears it gives it back
     std::atomic<bool> interrupted{false};
     ErlNifEnv *out = nullptr;    // where the backend built the result: env, or another that the thread has

@@ -50,7 +50,7 @@ std::string flavour(bool free_threading) {
 struct Runtime::Order : Message {
     Context *context; // a counted reference
     uint64_t serial;
-    uint64_t delivered = 0; // the last one that was interrupted...
+    uint64_t delivered = 0;    // the last one that was interrupted...
     Clock::time_point again{}; // ... and when it may be once more
     bool carry_out();
     Order(Context *c, uint64_t s) : context(c), serial(s) { enif_keep_resource(c); }
@@ -145,7 +145,8 @@ RuntimeError Runtime::load() {
 RuntimeError Runtime::open_python(const Manifest &manifest) {
     if (dlsym(RTLD_DEFAULT, "Py_IsInitialized") != nullptr) {
         return {"python_already_loaded", "another Python is loaded in this VM already, by some other library; a VM can "
-                                         "have one. " + manifest.name + " wants " + manifest.libpython.string() +
+                                         "have one. " +
+                                             manifest.name + " wants " + manifest.libpython.string() +
                                              "; remove the other from this VM"};
     }
     void *library = dlopen(manifest.libpython.c_str(), RTLD_NOW | RTLD_GLOBAL);
@@ -156,7 +157,8 @@ RuntimeError Runtime::open_python(const Manifest &manifest) {
     }
     auto get_version = reinterpret_cast<const char *(*)()>(dlsym(library, "Py_GetVersion"));
     if (get_version == nullptr) {
-        return {"libpython_failed", manifest.libpython.string() + " has no Py_GetVersion: it is no Python; correct the manifest " +
+        return {"libpython_failed", manifest.libpython.string() +
+                                        " has no Py_GetVersion: it is no Python; correct the manifest " +
                                         manifest.path.string()};
     }
     std::string version = first_word(get_version());
@@ -178,8 +180,9 @@ RuntimeError Runtime::open_backend(const Manifest &manifest) {
     }
     auto entry = reinterpret_cast<ep_backend_entry>(dlsym(library, EP_BACKEND_ENTRY_NAME));
     if (entry == nullptr) {
-        return {"backend_failed", manifest.file.string() + " has no " EP_BACKEND_ENTRY_NAME
-                                      ": it is no backend; correct the manifest " + manifest.path.string()};
+        return {"backend_failed", manifest.file.string() +
+                                      " has no " EP_BACKEND_ENTRY_NAME ": it is no backend; correct the manifest " +
+                                      manifest.path.string()};
     }
     table_.header = {static_cast<uint16_t>(manifest.abi.major), static_cast<uint16_t>(manifest.abi.minor),
                      sizeof table_};

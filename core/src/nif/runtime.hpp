@@ -66,12 +66,12 @@ private:
     void run();
 
     const std::string priv_;
-    std::mutex mutex_;        // held while starting
-    RuntimeOptions options_;  // guarded by mutex_
-    bool tried_ = false;      // guarded by mutex_
-    RuntimeError failure_;    // guarded by mutex_; constant once tried_
-    Manifest manifest_;       // constant once backend_ is set
-    ep_backend table_{};      // likewise
+    std::mutex mutex_;       // held while starting
+    RuntimeOptions options_; // guarded by mutex_
+    bool tried_ = false;     // guarded by mutex_
+    RuntimeError failure_;   // guarded by mutex_; constant once tried_
+    Manifest manifest_;      // constant once backend_ is set
+    ep_backend table_{};     // likewise
     std::atomic<const ep_backend *> backend_{nullptr};
     Inbox inbox_; // of the Python main thread
 

@@ -107,8 +107,8 @@ ERL_NIF_TERM nif_start_runtime(ErlNifEnv *env, int, const ERL_NIF_TERM[]) {
     if (error == nullptr) {
         return core().atoms.ok;
     }
-    return make_error(env, enif_make_tuple2(env, enif_make_atom(env, error->code.c_str()),
-                                            make_binary(env, error->text)));
+    return make_error(env,
+                      enif_make_tuple2(env, enif_make_atom(env, error->code.c_str()), make_binary(env, error->text)));
 }
 
 ERL_NIF_TERM nif_runtime(ErlNifEnv *env, int, const ERL_NIF_TERM[]) {
@@ -206,10 +206,14 @@ ERL_NIF_TERM nif_semaphore_set_max(ErlNifEnv *env, int, const ERL_NIF_TERM argv[
 ERL_NIF_TERM nif_counters(ErlNifEnv *env, int, const ERL_NIF_TERM[]) {
     const Counters &counters = core().counters;
     const std::pair<const char *, int64_t> all[] = {
-        {"contexts", counters.contexts.load()},   {"threads", counters.threads.load()},
-        {"requests", core().requests.live()},     {"callbacks", counters.callbacks.load()},
-        {"envs", counters.spaces.load()},         {"objects", counters.objects.load()},
-        {"messages", core().replies.live()},      {"slots", counters.slots.load()},
+        {"contexts", counters.contexts.load()},
+        {"threads", counters.threads.load()},
+        {"requests", core().requests.live()},
+        {"callbacks", counters.callbacks.load()},
+        {"envs", counters.spaces.load()},
+        {"objects", counters.objects.load()},
+        {"messages", core().replies.live()},
+        {"slots", counters.slots.load()},
         {"atoms_left", std::max<int64_t>(0, core().max_atoms.load() - core().atoms_made.load())},
     };
     ERL_NIF_TERM map = enif_make_new_map(env);

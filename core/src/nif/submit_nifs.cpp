@@ -158,8 +158,9 @@ ERL_NIF_TERM on_dirty_scheduler(ErlNifEnv *env, const char *name, Nif nif, int a
 // Context, Ref, Module, Function, Args, Kwargs, Env, Flags
 template <uint64_t budget> ERL_NIF_TERM call(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     {
-        Draft draft{env,     get_resource<Context>(env, argv[0], core().types.context), argv[1],
-                    argv[6], get_flags(env, argv[7]), budget};
+        Draft draft{
+            env,   get_resource<Context>(env, argv[0], core().types.context), argv[1], argv[6], get_flags(env, argv[7]),
+            budget};
         draft.name(argv[2]);
         draft.name(argv[3]);
         draft.list(argv[4]);
@@ -174,8 +175,9 @@ template <uint64_t budget> ERL_NIF_TERM call(ErlNifEnv *env, int argc, const ERL
 // Context, Ref, Code, Locals, Env, Flags
 template <uint64_t budget> ERL_NIF_TERM eval(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     {
-        Draft draft{env,     get_resource<Context>(env, argv[0], core().types.context), argv[1],
-                    argv[4], get_flags(env, argv[5]), budget};
+        Draft draft{
+            env,   get_resource<Context>(env, argv[0], core().types.context), argv[1], argv[4], get_flags(env, argv[5]),
+            budget};
         draft.code(argv[2]);
         draft.map(argv[3]);
         if (!draft.over_budget()) {
@@ -187,8 +189,9 @@ template <uint64_t budget> ERL_NIF_TERM eval(ErlNifEnv *env, int argc, const ERL
 
 // Context, Ref, Code, Env, Flags
 ERL_NIF_TERM exec(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
-    Draft draft{env,     get_resource<Context>(env, argv[0], core().types.context), argv[1],
-                argv[3], get_flags(env, argv[4]), no_budget};
+    Draft draft{
+        env,      get_resource<Context>(env, argv[0], core().types.context), argv[1], argv[3], get_flags(env, argv[4]),
+        no_budget};
     draft.code(argv[2]);
     return draft.dispatch(EP_OP_EXEC);
 }
@@ -358,8 +361,7 @@ template <size_t largest> ERL_NIF_TERM build(ErlNifEnv *env, int argc, const ERL
         TermBuilder builder{env, core().conversion};
         result = enif_make_tuple2(env, core().atoms.ok, replay(reader, builder));
     } catch (const SameKey &) {
-        result = make_exception(env, "ValueError",
-                                "two keys of a dict are the same Erlang term, such as 'a' and b'a'");
+        result = make_exception(env, "ValueError", "two keys of a dict are the same Erlang term, such as 'a' and b'a'");
     } catch (const NoForm &form) {
         result = make_exception(env, "OverflowError", form.why);
     }

@@ -55,7 +55,8 @@ void read_backend(const json &object, Manifest &manifest) {
     manifest.libpython = field<std::string>(object, "libpython", "the absolute path of libpython");
     manifest.executable = optional_text(object, "executable");
     if (manifest.mode != "worker" && manifest.mode != "owngil" && manifest.mode != "freethreaded") {
-        throw std::runtime_error{"the mode \"" + manifest.mode + "\" is none of worker, owngil and freethreaded; correct the manifest"};
+        throw std::runtime_error{"the mode \"" + manifest.mode +
+                                 "\" is none of worker, owngil and freethreaded; correct the manifest"};
     }
     if (python_version(manifest.python) < std::pair{3, 11}) {
         throw std::runtime_error{"it is for Python " + manifest.python + "; Python 3.11 is the oldest supported"};
@@ -82,7 +83,8 @@ void read_fields(Manifest &manifest, const AbiVersion &core) {
     manifest.name = field<std::string>(object, "name", "a name");
     auto kind = field<std::string>(object, "kind", "\"backend\" or \"plugin\"");
     if (kind != "backend" && kind != "plugin") {
-        throw std::runtime_error{"the kind \"" + kind + "\" is neither \"backend\" nor \"plugin\"; correct or remove the manifest"};
+        throw std::runtime_error{"the kind \"" + kind +
+                                 "\" is neither \"backend\" nor \"plugin\"; correct or remove the manifest"};
     }
     manifest.kind = kind == "backend" ? Manifest::Kind::backend : Manifest::Kind::plugin;
     manifest.file = beside(manifest.path, field<std::string>(object, "file", "the name of the shared object"));
@@ -96,11 +98,13 @@ void read_fields(Manifest &manifest, const AbiVersion &core) {
     }
     std::error_code ignored;
     if (!fs::is_regular_file(manifest.file, ignored)) {
-        throw std::runtime_error{"its \"file\" " + manifest.file.string() + " does not exist, or is no file; build it, or remove the manifest"};
+        throw std::runtime_error{"its \"file\" " + manifest.file.string() +
+                                 " does not exist, or is no file; build it, or remove the manifest"};
     }
     if (manifest.kind == Manifest::Kind::backend && !fs::is_regular_file(manifest.libpython, ignored)) {
-        throw std::runtime_error{"its \"libpython\" " + manifest.libpython.string() +
-                                 " does not exist, or is no file; install that Python or rebuild the backend for the one you have"};
+        throw std::runtime_error{
+            "its \"libpython\" " + manifest.libpython.string() +
+            " does not exist, or is no file; install that Python or rebuild the backend for the one you have"};
     }
 }
 

@@ -29,8 +29,8 @@ void Parker::park(const Deadline &deadline) noexcept {
     for (;;) {
         timespec timeout{};
         if (deadline) {
-            auto left = std::chrono::duration_cast<std::chrono::nanoseconds>(*deadline -
-                                                                             std::chrono::steady_clock::now());
+            auto left =
+                std::chrono::duration_cast<std::chrono::nanoseconds>(*deadline - std::chrono::steady_clock::now());
             if (left.count() <= 0) {
                 state_.exchange(empty);
                 return;

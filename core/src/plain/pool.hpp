@@ -58,9 +58,7 @@ private:
     using Chunk = std::array<Entry, chunk_size>;
 
     // The upper half counts changes, so that a head that came back is told from one that never left.
-    static uint64_t tagged(uint64_t old_head, uint32_t index) noexcept {
-        return ((old_head >> 32) + 1) << 32 | index;
-    }
+    static uint64_t tagged(uint64_t old_head, uint32_t index) noexcept { return ((old_head >> 32) + 1) << 32 | index; }
 
     Entry &entry(uint32_t index) noexcept {
         return (*chunks_[index / chunk_size].load(std::memory_order_acquire))[index % chunk_size];

@@ -54,8 +54,7 @@ bool better(const Manifest &a, const Manifest &b) {
     return python_version(a.python) > python_version(b.python);
 }
 
-std::string explain(const std::vector<Manifest> &manifests, const std::vector<std::string> &reasons,
-                    const Wish &wish) {
+std::string explain(const std::vector<Manifest> &manifests, const std::vector<std::string> &reasons, const Wish &wish) {
     std::string text = "no backend fits backend = " + wish.backend + ", python = " + wish.python + ".";
     bool any = false;
     for (size_t i = 0; i < manifests.size(); ++i) {
@@ -64,8 +63,9 @@ std::string explain(const std::vector<Manifest> &manifests, const std::vector<st
             text += " " + manifests[i].name + ": " + reasons[i] + ".";
         }
     }
-    return any ? text : text + " None was found: build one, or name its directory in the environment variable "
-                               "ERLANG_PYTHON_PATH.";
+    return any ? text
+               : text + " None was found: build one, or name its directory in the environment variable "
+                        "ERLANG_PYTHON_PATH.";
 }
 
 } // namespace

@@ -16,9 +16,12 @@ struct ConversionAtoms {
     ERL_NIF_TERM true_, false_, none, nil, undefined, bytes, memoryview;
 
     explicit ConversionAtoms(ErlNifEnv *env)
-        : true_(enif_make_atom(env, "true")), false_(enif_make_atom(env, "false")),
-          none(enif_make_atom(env, "none")), nil(enif_make_atom(env, "nil")),
-          undefined(enif_make_atom(env, "undefined")), bytes(enif_make_atom(env, "bytes")),
+        : true_(enif_make_atom(env, "true")),
+          false_(enif_make_atom(env, "false")),
+          none(enif_make_atom(env, "none")),
+          nil(enif_make_atom(env, "nil")),
+          undefined(enif_make_atom(env, "undefined")),
+          bytes(enif_make_atom(env, "bytes")),
           memoryview(enif_make_atom(env, "memoryview")) {}
 };
 

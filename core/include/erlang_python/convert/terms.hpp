@@ -89,7 +89,8 @@ public:
     }
     Tuple tuple(uint32_t n) {
         if (n > widest_tuple) {
-            throw NoForm{"the tuple has more than 16,777,215 elements, the most that Erlang's can have; make it a list"};
+            throw NoForm{
+                "the tuple has more than 16,777,215 elements, the most that Erlang's can have; make it a list"};
         }
         return {push(n)};
     }
@@ -120,7 +121,7 @@ public:
 
 private:
     static constexpr uint32_t widest_tuple = (1u << 24) - 1; // "System Limits" in the Efficiency Guide
-    static constexpr uint32_t largest_flat_map = 32; // MAP_SMALL_MAP_LIMIT of the VM
+    static constexpr uint32_t largest_flat_map = 32;         // MAP_SMALL_MAP_LIMIT of the VM
 
     // enif_make_map_from_arrays sorts larger maps with random pivots from the scheduler's data (erts_qsort), and
     // crashes on a thread that is none: seen on OTP 25. So they are made by insertion there, in an environment of their
