@@ -184,3 +184,34 @@ TEST_CASE("closed under load, a message was taken, is handed back or was refused
         }
     }
 }
+
+TEST_CASE("closing races taking: the message is one's or the other's, and the inbox stays closed") {
+    std::optional<Inbox> inbox;
+    Message message, late;
+    Message *taken = nullptr, *left = nullptr;
+    int wrong = 0;
+    duel(
+        20000,
+        [&] {
+            inbox.emplace();
+            inbox->push(&message);
+        },
+        [&] { left = inbox->close(); }, [&] { taken = inbox->take(); },
+        [&] {
+            const bool once = (taken == &message) != (left == &message);
+            wrong += once && inbox->closed() && !inbox->push(&late) ? 0 : 1;
+        });
+    CHECK(wrong == 0);
+}
+
+TEST_CASE("closing races pushing: a message is accepted and handed back, or refused") {
+    std::optional<Inbox> inbox;
+    Message message;
+    Message *left = nullptr;
+    bool accepted = false;
+    int wrong = 0;
+    duel(
+        20000, [&] { inbox.emplace(); }, [&] { left = inbox->close(); }, [&] { accepted = inbox->push(&message); },
+        [&] { wrong += left == (accepted ? &message : nullptr) && inbox->closed() ? 0 : 1; });
+    CHECK(wrong == 0);
+}

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <ctime>
 #include <thread>
 
 using namespace std::chrono_literals;
@@ -39,6 +40,20 @@ TEST_CASE("a park ends with its deadline and leaves no trace") {
     }
     parker.unpark();
     parker.park();
+}
+
+TEST_CASE("a parked thread leaves the processor to others, also after deadlines") {
+    auto processor_time = [] { // of this thread
+        timespec time{};
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+        return std::chrono::seconds{time.tv_sec} + std::chrono::nanoseconds{time.tv_nsec};
+    };
+    Parker parker;
+    const auto before = processor_time();
+    for (int i = 0; i < 5; ++i) {
+        parker.park(Clock::now() + 20ms);
+    }
+    CHECK(processor_time() - before < 30ms);
 }
 
 TEST_CASE("a wake that came first ends a park before its deadline") {

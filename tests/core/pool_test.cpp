@@ -117,3 +117,23 @@ TEST_CASE("threads that take and give at the same time never hold the same objec
     CHECK(items.size() == made);
     CHECK(made <= threads * (at_once + Pool::chunk_size));
 }
+
+TEST_CASE("an object that comes back while somebody is about to take it is not taken for one that never left") {
+    Pool &pool = fresh_pool();
+    std::atomic<int> shared{0};
+    together(4, [&](int i) {
+        for (int round = 0; round < 50000; ++round) {
+            Item *one = pool.take(), *other = pool.take();
+            for (Item *item : {one, other}) {
+                shared += item->holders.fetch_add(1) == 0 ? 0 : 1;
+            }
+            // The order in which they lie is another one each time.
+            for (Item *item : {(round + i) % 3 == 0 ? one : other, (round + i) % 3 == 0 ? other : one}) {
+                item->holders.fetch_sub(1);
+                pool.give(item);
+            }
+        }
+    });
+    CHECK(shared.load() == 0);
+    CHECK(pool.live() == 0);
+}

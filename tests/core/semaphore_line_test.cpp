@@ -214,3 +214,35 @@ TEST_CASE("who comes while others wait waits behind them") {
     semaphore.release(nullptr);
     CHECK(record == "ab");
 }
+
+TEST_CASE("who comes while a higher limit lets the line in waits behind it") {
+    // Comes when the first in line is granted its slot, as another thread might.
+    struct Visitor : Semaphore::Waiter {
+        Semaphore *semaphore = nullptr;
+        Named *latecomer = nullptr;
+        bool overtook = false;
+    };
+    Semaphore semaphore{1};
+    std::string record;
+    fill(semaphore, record);
+    Named b{"b", record}, c{"c", record};
+    Visitor a;
+    a.semaphore = &semaphore;
+    a.latecomer = &c;
+    a.granted = [](Semaphore::Waiter *waiter, void *) {
+        auto *self = static_cast<Visitor *>(waiter);
+        self->overtook = self->semaphore->acquire(*self->latecomer);
+        return true;
+    };
+    semaphore.acquire(a);
+    semaphore.acquire(b);
+    semaphore.set_max(3, nullptr);
+    CHECK_FALSE(a.overtook);
+    CHECK(record == "b");
+    CHECK(semaphore.current() == 3);
+    for (int i = 0; i < 4; ++i) {
+        semaphore.release(nullptr);
+    }
+    CHECK(record == "bc");
+    CHECK(semaphore.current() == 0);
+}

@@ -42,20 +42,21 @@ private:
     std::atomic<int> arrived_{0};
 };
 
-// Repeats: prepare(), then first() and second() at the same time, one or the other some steps ahead, then judge().
+// Repeats: prepare(), then first() and second() at the same time, one or the other some nanoseconds ahead, then judge().
 template <class Prepare, class First, class Second, class Judge>
 void duel(int rounds, Prepare prepare, First first, Second second, Judge judge) {
-    constexpr int most_ahead = 16;
+    constexpr int most_ahead = 300;
     Meeting meeting;
+    auto ahead = [](int round) { return round * 37 % (2 * most_ahead) - most_ahead; };
     auto wait = [](int steps) {
         for (int i = 0; i < steps; ++i) {
-            ep::relax();
+            asm volatile(""); // a step the compiler leaves in
         }
     };
     std::jthread rival{[&] {
         for (int round = 0; round < rounds; ++round) {
             meeting.arrive();
-            wait(round % most_ahead - most_ahead / 2);
+            wait(ahead(round));
             second();
             meeting.arrive();
         }
@@ -63,7 +64,7 @@ void duel(int rounds, Prepare prepare, First first, Second second, Judge judge) 
     for (int round = 0; round < rounds; ++round) {
         prepare();
         meeting.arrive();
-        wait(most_ahead / 2 - round % most_ahead);
+        wait(-ahead(round));
         first();
         meeting.arrive();
         judge();
