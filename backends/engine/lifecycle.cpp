@@ -62,6 +62,24 @@ void leave_signals_alone() {
     sigaction(SIGINT, &before, nullptr);
 }
 
+// Whether the innermost Python code of a thread is the import system's own: an exception in the middle of that leaves a
+// module's lock taken, and every later import of the module waits for ever. Code of a module that is being imported is
+// not meant: what it raises passes through the import system in order. With the GIL.
+bool is_importing(PyThreadState *thread) {
+    PyFrameObject *frame = PyThreadState_GetFrame(thread);
+    if (frame == nullptr) {
+        return false;
+    }
+    PyCodeObject *code = PyFrame_GetCode(frame);
+    bool importing = false;
+    for (const char *file : {"<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>"}) {
+        importing = importing || PyUnicode_CompareWithASCIIString(code->co_filename, file) == 0;
+    }
+    Py_DECREF(code);
+    Py_DECREF(frame);
+    return importing;
+}
+
 } // namespace
 
 Engine &engine() noexcept {
@@ -165,7 +183,7 @@ ep_status interrupt(ep_interp *interp, uint64_t serial) noexcept {
     PyEval_RestoreThread(engine().main_thread);
     {
         std::lock_guard lock{interp->interrupt_mutex};
-        if (interp->running == serial) {
+        if (interp->running == serial && !is_importing(interp->thread)) {
             py::compat::set_async_exception(interp->thread, interp->interpreter->state->interrupted.get());
             interp->interrupted = serial;
             status = EP_OK;

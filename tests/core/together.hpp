@@ -33,7 +33,7 @@ public:
             return;
         }
         for (int i = 1; round_.load() == round; ++i) {
-            i % 1000 == 0 ? std::this_thread::yield() : ep::relax();
+            i % 200 == 0 ? std::this_thread::yield() : ep::relax();
         }
     }
 

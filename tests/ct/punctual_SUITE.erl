@@ -110,7 +110,8 @@ take(Native, Value) ->
     ep_scheduled:measure(Answer, Take, fun({_OkOrError, _}) -> ok end).
 
 %% How long each of these is on a normal scheduler before it is done, or goes on on a dirty one. The machine can only
-%% add to that, for instance by running the thread that is being woken in the middle of it: so the shortest sample counts.
+%% add to that, for instance by running the thread that is being woken in the middle of it. So the shortest sample
+%% counts.
 all_quick(Rows) ->
     Times = [{Name, Argument, lists:unzip([Measure() || _ <- lists:seq(1, 7)])}
              || {Name, Argument, Measure} <- Rows],

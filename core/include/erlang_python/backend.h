@@ -84,7 +84,8 @@ typedef struct ep_backend {
     void (*release_slot)(ep_interp *interp, uint64_t slot);
 
     /* Raises erlang.Interrupted in the Python code of request `serial` if it is the one `interp` runs at this moment:
-       EP_OK. Else does nothing: EP_FAILED; the core asks again as long as the request is not over. Waits for the GIL
+       EP_OK. Else, or when it is not safe just now, does nothing: EP_FAILED; the core asks again as long as the request
+       is not over. Waits for the GIL
        where there is one. Never concurrent with `close` of the same interpreter. [python-main] */
     ep_status (*interrupt)(ep_interp *interp, uint64_t serial);
 } ep_backend;
