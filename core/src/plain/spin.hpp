@@ -2,7 +2,6 @@
 #pragma once
 
 #include <chrono>
-#include <thread>
 
 namespace ep {
 
@@ -29,9 +28,10 @@ private:
     bool granted_;
 };
 
-// How long a hand-off is worth spinning for: about what waking a sleeping thread costs, measured in
-// docs/decisions/spinning.md, so that a miss costs no more than twice that.
-inline constexpr std::chrono::microseconds spin_time{20};
+// How long a hand-off is worth spinning for: long enough for the answer of a process that runs at once, and less than
+// waking a sleeping thread costs (docs/decisions/spinning.md). Without giving the processor away meanwhile: a thread that
+// yields to a busy one waits for its whole time slice, and one that sleeps is let in front of it when it is woken.
+inline constexpr std::chrono::microseconds spin_time{5};
 
 // Spins until `done()` or the time is over; true when done.
 template <class Done> bool spin(Done done) noexcept {
@@ -47,9 +47,6 @@ template <class Done> bool spin(Done done) noexcept {
             }
             relax();
         }
-        // Whoever waits for this very processor goes first: with one busy core less than threads that spin, the spin
-        // would otherwise hold up what it waits for, for its whole length. Measured in docs/decisions/spinning.md.
-        std::this_thread::yield();
     } while (std::chrono::steady_clock::now() < end);
     return done();
 }
