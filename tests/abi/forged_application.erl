@@ -1,5 +1,5 @@
-%%% @doc The application as it is installed, but for its backends: a directory that a test fills with manifests of its own,
-%%% and a VM that finds nothing else.
+%%% @doc The application as it is installed, but for its backends: a directory that a test fills with manifests of its
+%%% own, and a VM that finds nothing else.
 -module(forged_application).
 
 -export([new/1, manifest/3, file/3, forged/1, abi/0, with_vm/3, attempt/1]).
@@ -80,8 +80,8 @@ with_vm(#{lib := Lib, found := Found}, Env, Fun) ->
         peer:stop(Peer)
     end.
 
-%% @doc In that VM: starts Python with these values in the application environment, twice, then the application, and tells
-%% what could be seen of it.
+%% @doc In that VM: starts Python with these values in the application environment, twice, then the application. Tells
+%% what could be seen.
 -spec attempt([{atom(), term()}]) -> observed().
 attempt(Environment) ->
     ok = application:load(erlang_python),

@@ -1,6 +1,6 @@
 /*
- * Where every field of the ABI lies, once and for all: a field that moved does not compile. Tables grow at their ends only;
- * a field that was added, or a table that grew, has its line added here. offsets.cpp says the same to C++.
+ * Where every field of the ABI lies, once and for all: a field that moved does not compile. Tables grow at their ends
+ * only; a field that was added, or a table that grew, has its line added here. offsets.cpp says the same to C++.
  */
 #include <erlang_python/abi.h>
 #include <erlang_python/backend.h>

@@ -14,7 +14,8 @@ namespace {
 
 constexpr int rounds = 4000;
 
-// A request in `phase`, over and over, on which two parties act at once. Counts the rounds that did not go as `fair` says.
+// A request in `phase`, over and over, on which two parties act at once. Counts the rounds that did not go as `fair`
+// says.
 template <class First, class Second, class Fair> int unfair_rounds(Phase phase, First first, Second second, Fair fair) {
     std::optional<RequestState> state;
     std::invoke_result_t<First, RequestState &> first_result{};

@@ -8,8 +8,8 @@
 #include <thread>
 #include <vector>
 
-// Runs function(0) to function(n - 1), each on a thread of its own. Assertions belong behind it: those of Catch2 2 are for
-// one thread.
+// Runs function(0) to function(n - 1), each on a thread of its own. Assertions belong behind it: those of Catch2 2 are
+// for one thread.
 template <class Function> void together(int n, Function function) {
     std::latch start{n};
     std::vector<std::jthread> threads;
@@ -42,7 +42,8 @@ private:
     std::atomic<int> arrived_{0};
 };
 
-// Repeats: prepare(), then first() and second() at the same time, one or the other some nanoseconds ahead, then judge().
+// Repeats: prepare(), then first() and second() at the same time, one or the other some nanoseconds ahead, then
+// judge().
 template <class Prepare, class First, class Second, class Judge>
 void duel(int rounds, Prepare prepare, First first, Second second, Judge judge) {
     constexpr int most_ahead = 300;

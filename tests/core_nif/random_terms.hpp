@@ -1,4 +1,5 @@
-// Terms by chance, the same ones in every run, without those that mean something else on their way back (none, {bytes, _}).
+// Terms by chance, the same ones in every run, without those that are something else on their way back (undefined,
+// {bytes, _}).
 #pragma once
 
 #include "terms.hpp"

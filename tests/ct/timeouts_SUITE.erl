@@ -10,7 +10,8 @@
     a_timeout_while_queued_never_runs/1, a_timeout_while_waiting_for_a_slot_is_an_overload/1,
     a_timeout_during_a_callback_ends_the_call/1, a_nested_call_times_out_alone/1,
     an_awaited_call_times_out/1, tiny_timeouts_race_with_answers/1, tiny_timeouts_race_from_many_processes/1,
-    tiny_timeouts_race_with_callbacks/1, tiny_timeouts_race_with_imports/1, nothing_is_left_behind/1
+    tiny_timeouts_race_with_callbacks/1, an_import_that_never_ends_times_out/1, tiny_timeouts_race_with_imports/1,
+    nothing_is_left_behind/1
 ]).
 
 suite() -> [{timetrap, {seconds, 180}}].
@@ -22,7 +23,7 @@ all() ->
         a_timeout_while_queued_never_runs, a_timeout_while_waiting_for_a_slot_is_an_overload,
         a_timeout_during_a_callback_ends_the_call, a_nested_call_times_out_alone, an_awaited_call_times_out,
         tiny_timeouts_race_with_answers, tiny_timeouts_race_from_many_processes, tiny_timeouts_race_with_callbacks,
-        tiny_timeouts_race_with_imports, nothing_is_left_behind
+        an_import_that_never_ends_times_out, tiny_timeouts_race_with_imports, nothing_is_left_behind
     ].
 
 init_per_suite(Config) -> ep_ct:init_suite(Config).
@@ -214,6 +215,16 @@ tiny_timeouts_race_with_callbacks(Config) ->
          {ok, N} = py:call(Ctx, busy, call, [echo, [N]])
      end || N <- lists:seq(1, 3000)],
     ok = py:unregister_function(echo),
+    ep_expect:idle(Ctx).
+
+an_import_that_never_ends_times_out(Config) ->
+    Ctx = ctx(Config),
+    Other = ep_fresh_context:start(),
+    [begin
+         ?assertEqual({error, timeout}, py:call(Each, endless, any, [], #{timeout => 100})),
+         ep_expect:own_answer(Each)
+     end || Each <- [Ctx, Other, Ctx]],
+    ok = py_context:stop(Other),
     ep_expect:idle(Ctx).
 
 %% What the import system has locked when a timeout comes is not locked for ever: not for this context, not for others.

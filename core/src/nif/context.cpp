@@ -250,7 +250,9 @@ void Context::begin_wait(Frame &frame) {
     frames_.push_back(&frame);
     {
         std::lock_guard lock{queue_mutex_};
-        depended_on_.push_back(frame.request != nullptr ? frame.request->caller : ErlNifPid{});
+        ErlNifPid pid;
+        enif_set_pid_undefined(&pid); // finalizers run for nobody; it must be a term, since it is compared
+        depended_on_.push_back(frame.request != nullptr ? frame.request->caller : pid);
     }
     waits_.fetch_add(1);
 }
