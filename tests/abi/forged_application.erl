@@ -63,13 +63,14 @@ abi() ->
     Number("MAJOR") ++ "." ++ Number("MINOR").
 
 %% @doc Runs a function with a way to call into a VM that has this application, and sees to it that the VM survives.
+%% Environment variables of its own go before those that make it find the application's manifests.
 -spec with_vm(application(), [{string(), string()}], fun((fun((module(), atom(), list()) -> term())) -> Result)) ->
     Result.
 with_vm(#{lib := Lib, found := Found}, Env, Fun) ->
     Paths = [filename:join(Lib, "ebin"), filename:dirname(code:which(?MODULE))],
     {ok, Peer, _} = peer:start(#{
         connection => 0, wait_boot => 60000, args => ["-pa" | Paths],
-        env => [{"ERL_LIBS", ""}, {"ERLANG_PYTHON_PATH", Found} | Env]
+        env => maps:to_list(maps:merge(#{"ERL_LIBS" => "", "ERLANG_PYTHON_PATH" => Found}, maps:from_list(Env)))
     }),
     Call = fun(Module, Function, Args) -> peer:call(Peer, Module, Function, Args, 60000) end,
     try

@@ -5,14 +5,18 @@
 
 -export([suite/0, all/0]).
 -export([
-    a_backend_that_fits_is_taken/1, an_open_that_fails_is_told_to_who_wanted_a_context/1, nothing_is_found/1
+    a_backend_that_fits_is_taken/1, a_backend_is_found_in_the_search_path/1,
+    a_backend_is_found_in_any_directory_of_the_environment/1, an_open_that_fails_is_told_to_who_wanted_a_context/1,
+    nothing_is_found/1
 ]).
 
 suite() -> [{timetrap, {seconds, 120}}].
 
 all() ->
     [
-        a_backend_that_fits_is_taken, an_open_that_fails_is_told_to_who_wanted_a_context, nothing_is_found
+        a_backend_that_fits_is_taken, a_backend_is_found_in_the_search_path,
+        a_backend_is_found_in_any_directory_of_the_environment, an_open_that_fails_is_told_to_who_wanted_a_context,
+        nothing_is_found
     ].
 
 %% So that a refusal is not one of something else.
@@ -25,6 +29,19 @@ a_backend_that_fits_is_taken(Config) ->
     ?assertEqual(list_to_binary(Manifest), maps:get(manifest, Runtime)),
     ?assertMatch([#{name := <<"forged">>, status := chosen}], [B || B = #{name := <<"forged">>} <- Backends]),
     refusal:assert_says(["Python 3.11.2, backend forged"], Doctor).
+
+a_backend_is_found_in_the_search_path(Config) ->
+    #{found := Found} = Application = refusal:application(Config),
+    forged_application:manifest(Application, "forged", #{}),
+    #{runtime := Runtime} = refusal:attempt(Application, [{search_path, ["/nowhere", Found]}],
+                                            [{"ERLANG_PYTHON_PATH", ""}]),
+    ?assertMatch(#{name := <<"forged">>, status := chosen}, Runtime).
+
+a_backend_is_found_in_any_directory_of_the_environment(Config) ->
+    #{found := Found} = Application = refusal:application(Config),
+    forged_application:manifest(Application, "forged", #{}),
+    #{runtime := Runtime} = refusal:attempt(Application, [], [{"ERLANG_PYTHON_PATH", "/nowhere::" ++ Found ++ ":"}]),
+    ?assertMatch(#{name := <<"forged">>, status := chosen}, Runtime).
 
 an_open_that_fails_is_told_to_who_wanted_a_context(Config) ->
     Application = refusal:application(Config),

@@ -5,7 +5,7 @@
 -include_lib("stdlib/include/assert.hrl").
 
 -export([by_manifest/3, by_file/3, opened/4, backend/4, refused/4, refused/5]).
--export([attempt/2, application/1, libpython/0, abi/0, version/2]).
+-export([attempt/2, attempt/3, application/1, libpython/0, abi/0, version/2]).
 -export([assert_says/2, assert_mends/1, assert_listed/2]).
 
 -type parts() :: [string() | binary()].
@@ -97,6 +97,8 @@ assert_mends(Text) ->
 attempt(Application, Environment) ->
     attempt(Application, Environment, []).
 
+-spec attempt(forged_application:application(), [{atom(), term()}], [{string(), string()}]) ->
+    forged_application:observed().
 attempt(Application, Environment, Variables) ->
     forged_application:with_vm(Application, Variables,
                                fun(Call) -> Call(forged_application, attempt, [Environment]) end).

@@ -1,6 +1,6 @@
 // The entry of a real backend of this build, asked by hosts and for tables of all versions. Python is opened, since the
-// backend needs its symbols, and not started. EP_TEST_BACKEND and EP_TEST_LIBPYTHON name the two. Hidden, since a VM can
-// have one Python: every backend has its own run.
+// backend needs its symbols, and not started. EP_TEST_BACKEND and EP_TEST_LIBPYTHON name the two. Hidden, since a VM
+// can have one Python: every backend has its own run.
 #include "guarded_page.hpp"
 
 #include <erlang_python/backend.h>
