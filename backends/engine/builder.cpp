@@ -1,5 +1,7 @@
 #include "builder.hpp"
 
+#include <erlang_python/convert/utf8.hpp>
+
 #include <cstring>
 #include <string>
 
@@ -38,38 +40,19 @@ Builder::Value Builder::big_integer(bool negative, ep_slice magnitude) {
     return py::Ref::check(PyLong_FromString(text.c_str(), nullptr, 16));
 }
 
-namespace {
-
-bool is_ascii(ep_slice data) {
-    size_t i = 0;
-    uint64_t seen = 0;
-    for (uint64_t eight; i + sizeof eight <= data.size; i += sizeof eight) {
-        std::memcpy(&eight, data.data + i, sizeof eight);
-        seen |= eight;
-    }
-    for (; i < data.size; ++i) {
-        seen |= data.data[i];
-    }
-    return (seen & 0x8080808080808080u) == 0;
-}
-
-} // namespace
-
 Builder::Value Builder::text(ep_slice data) {
     auto size = static_cast<Py_ssize_t>(data.size);
-    if (is_ascii(data)) {
-        py::Ref text = py::Ref::check(PyUnicode_New(size, 127));
-        if (size > 0) {
-            std::memcpy(PyUnicode_DATA(text.get()), data.data, data.size);
-        }
-        return text;
+    switch (text_kind(data.data, data.size)) {
+    case TextKind::none: return bytes(data);
+    case TextKind::utf8:
+        return py::Ref::check(PyUnicode_DecodeUTF8(reinterpret_cast<const char *>(data.data), size, "strict"));
+    case TextKind::ascii: break;
     }
-    PyObject *text = PyUnicode_DecodeUTF8(reinterpret_cast<const char *>(data.data), size, "strict");
-    if (text == nullptr && PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) {
-        PyErr_Clear();
-        return bytes(data);
+    py::Ref text = py::Ref::check(PyUnicode_New(size, 127));
+    if (size > 0) {
+        std::memcpy(PyUnicode_DATA(text.get()), data.data, data.size);
     }
-    return py::Ref::check(text);
+    return text;
 }
 
 ep_slice Builder::inspect(ErlNifEnv *env, ERL_NIF_TERM term) {

@@ -4,7 +4,7 @@
 %%% call led to it, or in a process of its own where nobody waits.
 -module(py_callback).
 
--export([new_table/0, register/2, register/3, unregister/1, lookup/1, execute/2, describe/2]).
+-export([new_table/0, register/2, register/3, unregister/1, lookup/1, execute/2]).
 
 -export_type([name/0, function/0]).
 
@@ -51,11 +51,6 @@ execute(Name, Args) ->
         error -> {error, not_registered(Key)}
     end.
 
-%% @doc One line that says how a function ended: the class and the reason, without the stack.
--spec describe(error | exit | throw, term()) -> binary().
-describe(Class, Reason) ->
-    to_text("~tp: ~0tp", [Class, Reason]).
-
 store(Key, Function) ->
     true = in_table(fun() -> ets:insert(?TABLE, {Key, Function}) end),
     py_nif:function_registered(Key).
@@ -89,7 +84,7 @@ apply_to(Fun, Args) -> Fun(Args).
 describe(error, Reason, [{Module, Function, ArgsOrArity, _} | _]) when Reason =:= undef; Reason =:= function_clause ->
     to_text("error: ~tp in ~tp:~tp/~b", [Reason, Module, Function, arity(ArgsOrArity)]);
 describe(Class, Reason, _Stack) ->
-    describe(Class, Reason).
+    to_text("~tp: ~0tp", [Class, Reason]).
 
 arity(Args) when is_list(Args) -> length(Args);
 arity(Arity) -> Arity.

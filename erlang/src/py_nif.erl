@@ -9,7 +9,7 @@
 -export([
     %% the VM-wide runtime
     configure/1, start_runtime/0, runtime/0, backends/0,
-    set_host/1, host_stopped/0, execution_mode/0, owngil_supported/0, subinterp_supported/0,
+    set_host/1, host_stopped/0, runner_ready/0, runner_leaves/0, execution_mode/0, owngil_supported/0, subinterp_supported/0,
     %% contexts
     context_new/2, context_destroy/1, context_of/1, context_join/1, context_id/1, context_interrupt/1, context_call/5, context_call/6,
     context_eval/2, context_eval/3, context_eval/4, context_exec/2, context_exec/3,
@@ -97,6 +97,15 @@ set_host(_Pid) -> ?STUB.
 %% @doc The application stops: nothing is sent to the host process any more.
 -spec host_stopped() -> ok.
 host_stopped() -> ?STUB.
+
+%% @doc The calling process will run the next callback it is sent as `{py_native, {callback, _, _, _, _}}'. False: there
+%% are enough, or the application is not running.
+-spec runner_ready() -> boolean().
+runner_ready() -> ?STUB.
+
+%% @doc The calling process will not run any more. False: it is about to be sent one that it has to run first.
+-spec runner_leaves() -> boolean().
+runner_leaves() -> ?STUB.
 
 %% @doc Whether the Python that runs, or would be chosen, has subinterpreters with a GIL each (3.14 and newer).
 -spec owngil_supported() -> boolean().

@@ -153,7 +153,7 @@ void call_erlang(ep_context *context, ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF
     ERL_NIF_TERM what =
         enif_make_tuple5(env, core().atoms.callback, make_callback(env, cell), name, args, core().atoms.undefined);
     // When it is not sent, the callback dies with the environment's contents, and so the cell gets its answer anyway.
-    bool sent = core().host_process.send(nullptr, env, what);
+    bool sent = core().runners.run(env, what);
     give_env(env);
     Reply *reply = cell->wait();
     cell->release();

@@ -286,7 +286,7 @@ ep_status Context::send_call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM arg
         ERL_NIF_TERM callback = make_callback(env, this, frame.id, 0);
         ERL_NIF_TERM for_whom = request != nullptr ? enif_make_pid(env, &request->caller) : core().atoms.undefined;
         ERL_NIF_TERM what = enif_make_tuple5(env, core().atoms.callback, callback, name, args, for_whom);
-        status = core().host_process.send(nullptr, env, what) ? EP_OK : EP_NOT_RUNNING;
+        status = core().runners.run(env, what) ? EP_OK : EP_NOT_RUNNING;
     }
     give_env(env);
     return status;

@@ -8,6 +8,7 @@
 #include "function_names.hpp"
 #include "host_process.hpp"
 #include "request.hpp"
+#include "runners.hpp"
 #include "runtime.hpp"
 
 #include <erlang_python/convert/decode.hpp>
@@ -59,6 +60,7 @@ public:
     ContextTable contexts;
     FunctionNames functions;
     HostProcess host_process;
+    Runners runners;
     Runtime runtime;
     Counters counters;
     std::atomic<int64_t> max_atoms{10'000}; // how many new atoms Python may make in this VM

@@ -12,6 +12,7 @@ class HostProcess {
 public:
     void set(const ErlNifPid &pid) noexcept { pid_.store(pid.pid); }
     void clear() noexcept { pid_.store(0); }
+    bool is_set() const noexcept { return pid_.load() != 0; }
 
     // Sends {py_native, What}; `what` lives in `env`, whose contents are gone afterwards either way. False when the
     // application is not running.

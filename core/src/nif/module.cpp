@@ -59,6 +59,8 @@ ErlNifFunc functions[] = {
     {"backends", 0, guarded<nif_backends>, ERL_NIF_DIRTY_JOB_IO_BOUND},
     {"set_host", 1, guarded<nif_set_host>, 0},
     {"host_stopped", 0, guarded<nif_host_stopped>, 0},
+    {"runner_ready", 0, guarded<nif_runner_ready>, 0},
+    {"runner_leaves", 0, guarded<nif_runner_leaves>, 0},
     {"execution_mode", 0, guarded<nif_execution_mode>, 0},
     {"owngil_supported", 0, guarded<nif_owngil_supported>, ERL_NIF_DIRTY_JOB_IO_BOUND},
     {"context_new", 2, guarded<nif_context_new>, 0},

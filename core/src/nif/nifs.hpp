@@ -33,6 +33,8 @@ ERL_NIF_TERM nif_runtime(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 ERL_NIF_TERM nif_backends(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 ERL_NIF_TERM nif_set_host(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 ERL_NIF_TERM nif_host_stopped(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_runner_ready(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_runner_leaves(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 ERL_NIF_TERM nif_execution_mode(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 ERL_NIF_TERM nif_owngil_supported(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 ERL_NIF_TERM nif_function_registered(ErlNifEnv *, int, const ERL_NIF_TERM[]);

@@ -145,6 +145,18 @@ ERL_NIF_TERM nif_host_stopped(ErlNifEnv *, int, const ERL_NIF_TERM[]) {
     return core().atoms.ok;
 }
 
+ERL_NIF_TERM nif_runner_ready(ErlNifEnv *env, int, const ERL_NIF_TERM[]) {
+    ErlNifPid self;
+    enif_self(env, &self);
+    return core().host_process.is_set() && core().runners.ready(self) ? core().atoms.true_ : core().atoms.false_;
+}
+
+ERL_NIF_TERM nif_runner_leaves(ErlNifEnv *env, int, const ERL_NIF_TERM[]) {
+    ErlNifPid self;
+    enif_self(env, &self);
+    return core().runners.leaves(self) ? core().atoms.true_ : core().atoms.false_;
+}
+
 ERL_NIF_TERM nif_execution_mode(ErlNifEnv *env, int, const ERL_NIF_TERM[]) {
     Runtime &runtime = core().runtime;
     return enif_make_atom(env, runtime.backend() != nullptr ? runtime.manifest().mode.c_str() : "worker");
