@@ -85,7 +85,7 @@ Builder::Value Builder::object(ErlNifEnv *env, ERL_NIF_TERM handle) {
         object = interpreter_.slots.get(slot);
     }
     if (!object) {
-        py::raise(PyExc_ReferenceError,
+        py::raise(interpreter_.state->wrong_interpreter.get(),
                   "the Python object behind this reference is gone, or lives in another interpreter");
     }
     return object;

@@ -12,6 +12,12 @@
 
 namespace py::compat {
 
+#ifdef Py_GIL_DISABLED
+inline constexpr bool has_gil = false;
+#else
+inline constexpr bool has_gil = true;
+#endif
+
 // The exception that is set, as a new reference; the indicator is cleared. nullptr when none is.
 inline PyObject *take_exception() {
 #if PY_VERSION_HEX >= 0x030C0000
@@ -86,6 +92,19 @@ inline int dict_get(PyObject *dict, PyObject *key, PyObject **value) {
 #endif
 }
 
+// The value of a key, set to `value` if there was none, as a new reference; nullptr when it raised.
+inline PyObject *dict_set_default(PyObject *dict, PyObject *key, PyObject *value) {
+#if PY_VERSION_HEX >= 0x030D0000
+    PyObject *result = nullptr;
+    PyDict_SetDefaultRef(dict, key, value, &result);
+    return result;
+#else
+    PyObject *result = PyDict_SetDefault(dict, key, value);
+    Py_XINCREF(result);
+    return result;
+#endif
+}
+
 // Sets the exception that a thread is to raise at its next bytecode; nullptr takes it back. With the GIL, where there is
 // one. PyThreadState_SetAsyncExc looks threads up by identifier, and Python 3.11 gives the state of a thread that is just
 // starting that of the thread that starts it: whichever comes first in its list gets the exception. So for the length of
@@ -99,6 +118,11 @@ inline void set_async_exception(PyThreadState *thread, PyObject *exception) {
 #else
     PyThreadState_SetAsyncExc(thread->thread_id, exception);
 #endif
+}
+
+// Whether the calling thread, whose state this is, has such an exception still before it.
+inline bool async_exception_pending(PyThreadState *thread) {
+    return __atomic_load_n(&thread->async_exc, __ATOMIC_ACQUIRE) != nullptr;
 }
 
 } // namespace py::compat

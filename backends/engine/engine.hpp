@@ -17,14 +17,18 @@
 
 namespace ep {
 
+struct Interpreter;
+
 // The state of the module _erlang: one per interpreter.
 struct ModuleState {
+    Interpreter *interpreter = nullptr; // outlives the module
     py::Ref pid, ref, atom, term, view; // types
     py::Ref process_error, interrupted; // exceptions
+    py::Ref wrong_interpreter;          // a ReferenceError that becomes {error, env_wrong_interpreter}
     py::Ref atoms;                      // {name: erlang.Atom}
 };
 
-// A Python interpreter, shared by the contexts that run in it.
+// A Python interpreter: the main one, shared by all contexts that run in it, or a context's own.
 struct Interpreter {
     uint64_t id = 0;
     PyInterpreterState *python = nullptr;
@@ -33,6 +37,9 @@ struct Interpreter {
     py::Ref package;              // erlang
     py::Ref builtins, main;       // modules
     Slots slots;
+
+    // Drops every object, before the interpreter ends. Attached.
+    void clear();
 
     std::mutex collection_mutex;
     uint32_t dead_spaces = 0; // guarded by it: environments that were released and stayed, since the last collection
@@ -66,9 +73,13 @@ struct ep_interp {
     bool sending = false;
     std::unique_ptr<ep::FlatWriter> spare_writer;
 
-    std::mutex interrupt_mutex; // guards the next two; taken attached
+    std::mutex interrupt_mutex; // guards the next three; taken attached
     uint64_t running = 0;       // serial of the request whose code runs
     uint64_t interrupted = 0;   // serial of the one that was sent an asynchronous exception
+    bool imports = false;       // the import system has been at work for it; without a GIL only
+
+    // Drops every object, before the interpreter or the thread state ends. Attached.
+    void clear();
 };
 
 namespace ep {
@@ -77,11 +88,11 @@ namespace ep {
 struct Engine {
     const ep_host *host = nullptr;
     const ConversionAtoms *conversion = nullptr;
-    ERL_NIF_TERM ok = 0, error = 0, interrupted = 0;
+    ERL_NIF_TERM ok = 0, error = 0, interrupted = 0, env_wrong_interpreter = 0;
     bool big_integers = false;
     std::vector<std::string> paths;
-    PyThreadState *main_thread = nullptr; // of [python-main]
-    Interpreter *main = nullptr;
+    PyThreadState *main_thread = nullptr; // of [python-main], in the main interpreter
+    Interpreter *main = nullptr;          // as the modes that share it see it; nullptr in others
 };
 
 Engine &engine() noexcept;
@@ -94,18 +105,53 @@ void set_current_interp(ep_interp *interp) noexcept;
 std::unique_ptr<Interpreter> set_up_interpreter();
 // Gives a context that is attached its namespace.
 void set_up_context(ep_interp &interp);
+// Puts the module _erlang into the attached interpreter's sys.modules.
+py::Ref add_module(Interpreter &interpreter);
+
+// Initialises Python where nobody has yet, and gives the calling thread a state in the main interpreter. Leaves it
+// detached. Throws std::runtime_error. [python-main]
+void start_python(const ep_start &options);
 
 // Parts of ep_backend.
-ep_status start(const ep_start *options, ep_error *error) noexcept;
 void attach(ep_interp *interp) noexcept;
 void detach(ep_interp *interp) noexcept;
 void serve(ep_interp *interp, ep_request *request) noexcept;
 void release_slot(ep_interp *interp, uint64_t slot) noexcept;
-ep_status interrupt(ep_interp *interp, uint64_t serial) noexcept;
+
+// Names the request whose code runs, for interrupts, and restores the one below it. No exception on its way to this thread
+// gets past the ends of its life, where it would hit whatever runs next. Attached.
+class Running {
+public:
+    Running(ep_interp &interp, uint64_t serial);
+    ~Running();
+    Running(const Running &) = delete;
+    Running &operator=(const Running &) = delete;
+
+private:
+    void forget();
+
+    ep_interp &interp_;
+    uint64_t below_ = 0;
+    bool imports_below_ = false;
+};
+
+// Sends the request an exception if it is the one that runs and nothing is in the way. Another thread than its own,
+// attached to its interpreter.
+bool raise_interrupted(ep_interp &interp, uint64_t serial);
+// A thread is about to import. False: it was interrupted, which is raised.
+bool note_import();
+
+// What a mode does in its own way.
+struct Mode {
+    decltype(ep_backend::start) start;
+    decltype(ep_backend::open) open;
+    decltype(ep_backend::close) close;
+    decltype(ep_backend::interrupt) interrupt;
+    decltype(ep_backend::memory) memory; // may be nullptr
+};
 
 // The body of the entry function: checks versions and fills the table in.
-ep_status fill_table(const ep_host *host, ep_backend *table, ep_error *error, decltype(ep_backend::open) open,
-                     decltype(ep_backend::close) close) noexcept;
+ep_status fill_table(const ep_host *host, ep_backend *table, const Mode &mode, ep_error *error) noexcept;
 
 // Puts a message into an ep_error.
 void set_error(ep_error *error, const std::string &text) noexcept;
@@ -118,7 +164,6 @@ void collect_dead_spaces(Interpreter &interpreter);
 // A pending interrupt of the request that runs will not be raised any more.
 void forget_interrupt(ep_interp &interp);
 
-extern "C" PyObject *init_module();
 // Refuses what would fork, exec or spawn. Before Python is initialised.
 void install_sandbox();
 // The same for what raises no audit event. Attached.

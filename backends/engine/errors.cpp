@@ -75,6 +75,8 @@ ERL_NIF_TERM take_error(ErlNifEnv *env, Interpreter &interpreter) {
         reason = enif_make_atom(env, "unknown_error"); // only if an extension failed without an exception
     } else if (PyErr_GivenExceptionMatches(exception.get(), interpreter.state->interrupted.get())) {
         reason = engine().interrupted;
+    } else if (PyErr_GivenExceptionMatches(exception.get(), interpreter.state->wrong_interpreter.get())) {
+        reason = engine().env_wrong_interpreter;
     } else {
         try {
             reason = describe(env, exception.get());

@@ -62,24 +62,6 @@ void leave_signals_alone() {
     sigaction(SIGINT, &before, nullptr);
 }
 
-// Whether the innermost Python code of a thread is the import system's own: an exception in the middle of that leaves a
-// module's lock taken, and every later import of the module waits for ever. Code of a module that is being imported is
-// not meant: what it raises passes through the import system in order. With the GIL.
-bool is_importing(PyThreadState *thread) {
-    PyFrameObject *frame = PyThreadState_GetFrame(thread);
-    if (frame == nullptr) {
-        return false;
-    }
-    PyCodeObject *code = PyFrame_GetCode(frame);
-    bool importing = false;
-    for (const char *file : {"<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>"}) {
-        importing = importing || PyUnicode_CompareWithASCIIString(code->co_filename, file) == 0;
-    }
-    Py_DECREF(code);
-    Py_DECREF(frame);
-    return importing;
-}
-
 } // namespace
 
 Engine &engine() noexcept {
@@ -123,7 +105,7 @@ std::unique_ptr<Interpreter> set_up_interpreter() {
             py::check(PyList_Insert(path, 0, text.get()));
         }
     }
-    interpreter->module = py::Ref::check(PyImport_ImportModule("_erlang"));
+    interpreter->module = add_module(*interpreter);
     interpreter->state = static_cast<ModuleState *>(PyModule_GetState(interpreter->module.get()));
     interpreter->builtins = py::Ref::check(PyImport_ImportModule("builtins"));
     interpreter->main =
@@ -143,30 +125,38 @@ void set_up_context(ep_interp &interp) {
     interp.send_env = enif_alloc_env();
 }
 
-ep_status start(const ep_start *options, ep_error *error) noexcept {
-    try {
-        Engine &all = engine();
-        all.big_integers = options->big_integers != 0;
-        all.paths.assign(options->paths, options->paths + options->path_count);
-        install_sandbox();
-        if (PyImport_AppendInittab("_erlang", init_module) != 0) {
-            throw std::runtime_error{"no memory for the module table"};
+} // namespace ep
+
+void ep_interp::clear() {
+    globals = {};
+    code = {};
+    atoms = {};
+}
+
+namespace ep {
+
+void Interpreter::clear() {
+    main = {};
+    builtins = {};
+    package = {};
+    module = {};
+}
+
+void start_python(const ep_start &options) {
+    Engine &all = engine();
+    all.big_integers = options.big_integers != 0;
+    all.paths.assign(options.paths, options.paths + options.path_count);
+    if (Py_IsInitialized()) { // by another mode's backend
+        all.main_thread = PyThreadState_New(PyInterpreterState_Main());
+        if (all.main_thread == nullptr) {
+            throw std::runtime_error{"Python has no memory for another thread"};
         }
-        initialise(*options);
-        leave_signals_alone();
-        try {
-            all.main = set_up_interpreter().release();
-        } catch (const py::Raised &) {
-            set_error(error, "the package erlang cannot be imported: " + take_exception_text());
-            PyEval_SaveThread();
-            return EP_FAILED;
-        }
-        all.main_thread = PyEval_SaveThread();
-        return EP_OK;
-    } catch (const std::exception &failure) {
-        set_error(error, failure.what());
-        return EP_FAILED;
+        return;
     }
+    install_sandbox();
+    initialise(options);
+    leave_signals_alone();
+    all.main_thread = PyEval_SaveThread();
 }
 
 void attach(ep_interp *interp) noexcept {
@@ -177,24 +167,7 @@ void detach(ep_interp *) noexcept {
     PyEval_SaveThread();
 }
 
-// Attached, since only then the running request stays the one it is: the mutex is taken by its thread attached, too.
-ep_status interrupt(ep_interp *interp, uint64_t serial) noexcept {
-    ep_status status = EP_FAILED;
-    PyEval_RestoreThread(engine().main_thread);
-    {
-        std::lock_guard lock{interp->interrupt_mutex};
-        if (interp->running == serial && !is_importing(interp->thread)) {
-            py::compat::set_async_exception(interp->thread, interp->interpreter->state->interrupted.get());
-            interp->interrupted = serial;
-            status = EP_OK;
-        }
-    }
-    PyEval_SaveThread();
-    return status;
-}
-
-ep_status fill_table(const ep_host *host, ep_backend *table, ep_error *error, decltype(ep_backend::open) open,
-                     decltype(ep_backend::close) close) noexcept {
+ep_status fill_table(const ep_host *host, ep_backend *table, const Mode &mode, ep_error *error) noexcept {
     const ep_header asked = table->header;
     table->header = {EP_ABI_MAJOR, EP_ABI_MINOR, sizeof(ep_backend)};
     const bool host_fits = host->header.major == EP_ABI_MAJOR && host->header.minor >= EP_ABI_MINOR;
@@ -204,14 +177,15 @@ ep_status fill_table(const ep_host *host, ep_backend *table, ep_error *error, de
     }
     ep_backend full{};
     full.header = {asked.major, asked.minor, asked.size < sizeof full ? asked.size : uint32_t{sizeof full}};
-    full.start = start;
-    full.open = open;
-    full.close = close;
+    full.start = mode.start;
+    full.open = mode.open;
+    full.close = mode.close;
     full.attach = attach;
     full.detach = detach;
     full.serve = serve;
     full.release_slot = release_slot;
-    full.interrupt = interrupt;
+    full.interrupt = mode.interrupt;
+    full.memory = mode.memory;
     std::memcpy(table, &full, full.header.size);
     Engine &all = engine();
     all.host = host;
@@ -220,6 +194,7 @@ ep_status fill_table(const ep_host *host, ep_backend *table, ep_error *error, de
     all.ok = enif_make_atom(env, "ok");
     all.error = enif_make_atom(env, "error");
     all.interrupted = enif_make_atom(env, "interrupted");
+    all.env_wrong_interpreter = enif_make_atom(env, "env_wrong_interpreter");
     host->env_give(env);
     return EP_OK;
 }

@@ -14,12 +14,6 @@ ModuleState &state_of(PyObject *module) {
     return *static_cast<ModuleState *>(PyModule_GetState(module));
 }
 
-// The interpreter the calling thread is attached to. Modes with several keep it in their context.
-Interpreter &interpreter_here() {
-    ep_interp *interp = current_interp();
-    return interp != nullptr ? *interp->interpreter : *engine().main;
-}
-
 // What every function of the module runs inside.
 template <class Body> PyObject *guarded(Body body) noexcept {
     try {
@@ -121,7 +115,7 @@ py::Ref call_erlang(ModuleState &state, PyObject *name, PyObject *const *args, P
         py::raise(PyExc_TypeError, "erlang.call() takes the name of a registered function as a str, not %.100s",
                   Py_TYPE(name)->tp_name);
     }
-    Interpreter &interpreter = interpreter_here();
+    Interpreter &interpreter = *state.interpreter;
     ep_interp *interp = current_interp();
     HostEnv env;
     ERL_NIF_TERM name_term = encode(env.get(), interpreter, name);
@@ -244,7 +238,7 @@ void send_elsewhere(ModuleState &state, PyObject *destination, PyObject *message
         py::raise(PyExc_TypeError, "erlang.send() takes an erlang.Pid, a registered name or (name, node), not %.100s",
                   Py_TYPE(destination)->tp_name);
     }
-    ERL_NIF_TERM term = encode(env.get(), interpreter_here(), message);
+    ERL_NIF_TERM term = encode(env.get(), *state.interpreter, message);
     if (engine().host->forward(env.give_away(), to, term) != EP_OK) {
         py::raise(PyExc_RuntimeError, "the application erlang_python is not running");
     }
@@ -261,7 +255,7 @@ PyObject *send(PyObject *module, PyObject *const *args, Py_ssize_t count) noexce
         if (!local_process(state, env.get(), args[0], pid)) {
             send_elsewhere(state, args[0], args[1]);
         } else {
-            ERL_NIF_TERM message = encode(env.get(), interpreter_here(), args[1]);
+            ERL_NIF_TERM message = encode(env.get(), *state.interpreter, args[1]);
             if (!enif_send(nullptr, &pid, env.get(), message)) {
                 py::raise(state.process_error.get(), "%R is not alive", args[0]);
             }
@@ -314,7 +308,7 @@ PyObject *atom(PyObject *module, PyObject *name) noexcept {
         }
         // Of two threads that get here with one name, the first one's object stays.
         py::Ref object = make_term_object(state.atom.get(), term, nullptr);
-        return py::Ref::borrow(PyDict_SetDefault(state.atoms.get(), name, object.get()));
+        return py::Ref::check(py::compat::dict_set_default(state.atoms.get(), name, object.get()));
     });
 }
 
@@ -369,10 +363,6 @@ py::Ref add_exception(PyObject *module, const char *name, const char *doc, PyObj
 
 int execute(PyObject *module) noexcept {
     try {
-        // What Python code starts by itself (concurrent.interpreters) has no context to go through.
-        if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
-            py::raise(PyExc_ImportError, "the module erlang works in the main interpreter only");
-        }
         auto &state = *new (PyModule_GetState(module)) ModuleState;
         add_term_types(module, state);
         state.atoms = py::Ref::check(PyDict_New());
@@ -382,6 +372,8 @@ int execute(PyObject *module) noexcept {
                                           "The request this code runs for timed out, was interrupted, or its context "
                                           "is stopping. Not an Exception, so that code that catches those ends, too.",
                                           PyExc_BaseException);
+        state.wrong_interpreter = py::Ref::check(
+            PyErr_NewException("erlang.WrongInterpreter", PyExc_ReferenceError, nullptr)); // no name to import it by
         return 0;
     } catch (const py::Raised &) {
         return -1;
@@ -396,7 +388,8 @@ int traverse(PyObject *module, visitproc visit, void *arg) {
     if (state != nullptr) {
         for (PyObject *object :
              {state->pid.get(), state->ref.get(), state->atom.get(), state->term.get(), state->view.get(),
-              state->process_error.get(), state->interrupted.get(), state->atoms.get()}) {
+              state->process_error.get(), state->interrupted.get(), state->wrong_interpreter.get(),
+              state->atoms.get()}) {
             Py_VISIT(object);
         }
     }
@@ -405,15 +398,21 @@ int traverse(PyObject *module, visitproc visit, void *arg) {
 
 int clear(PyObject *module) {
     if (auto *state = static_cast<ModuleState *>(PyModule_GetState(module))) {
+        Interpreter *interpreter = state->interpreter;
         *state = ModuleState{};
+        state->interpreter = interpreter;
     }
     return 0;
+}
+
+void free_module(void *module) {
+    clear(static_cast<PyObject *>(module));
 }
 
 PyModuleDef_Slot slots[] = {
     {Py_mod_exec, reinterpret_cast<void *>(execute)},
 #if PY_VERSION_HEX >= 0x030C0000
-    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
 #endif
 #if PY_VERSION_HEX >= 0x030D0000
     {Py_mod_gil, Py_MOD_GIL_NOT_USED},
@@ -430,13 +429,22 @@ PyModuleDef definition = {
     slots,
     traverse,
     clear,
-    nullptr,
+    free_module,
 };
 
 } // namespace
 
-extern "C" PyObject *init_module() {
-    return PyModuleDef_Init(&definition);
+// Not by the table of builtin modules: that is one for all interpreters, also for those that Python code starts by itself
+// (concurrent.interpreters), which have no context to go through; and two backends of one Python have a module each.
+py::Ref add_module(Interpreter &interpreter) {
+    py::Ref machinery = py::Ref::check(PyImport_ImportModule("importlib.machinery"));
+    py::Ref spec = py::Ref::check(PyObject_CallMethod(machinery.get(), "ModuleSpec", "sO", definition.m_name, Py_None));
+    py::Ref module = py::Ref::check(PyModule_FromDefAndSpec(&definition, spec.get()));
+    py::check(PyObject_SetAttrString(module.get(), "__spec__", spec.get()));
+    py::check(PyModule_ExecDef(module.get(), &definition));
+    state_of(module.get()).interpreter = &interpreter;
+    py::check(PyDict_SetItemString(PyImport_GetModuleDict(), definition.m_name, module.get()));
+    return module;
 }
 
 } // namespace ep

@@ -19,6 +19,9 @@ constexpr const char *message = "%s is blocked in Erlang VM context. A fork() or
                                 "Use an Erlang port (open_port/2) to run a program.";
 
 int hook(const char *event, PyObject *, void *) {
+    if (std::strcmp(event, "import") == 0) {
+        return note_import() ? 0 : -1;
+    }
     if (event[0] != 'o' && event[0] != 's' && event[0] != 'p') {
         return 0;
     }

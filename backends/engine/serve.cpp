@@ -10,34 +10,6 @@ namespace ep {
 
 namespace {
 
-// Names the request whose code runs, for interrupts. Restores the one below it.
-class Running {
-public:
-    Running(ep_interp &interp, uint64_t serial) : interp_(interp) {
-        std::lock_guard lock{interp_.interrupt_mutex};
-        forget();
-        below_ = std::exchange(interp_.running, serial);
-    }
-    ~Running() {
-        std::lock_guard lock{interp_.interrupt_mutex};
-        forget();
-        interp_.running = below_;
-    }
-    Running(const Running &) = delete;
-    Running &operator=(const Running &) = delete;
-
-private:
-    // An exception on its way to this thread would hit whatever runs next.
-    void forget() {
-        if (std::exchange(interp_.interrupted, 0) != 0) {
-            py::compat::set_async_exception(interp_.thread, nullptr);
-        }
-    }
-
-    ep_interp &interp_;
-    uint64_t below_ = 0;
-};
-
 // Larger results are built by the process that waits for them: on its own heap, and without the GIL.
 constexpr size_t largest_built_here = 1024;
 
@@ -294,13 +266,6 @@ void release_slot(ep_interp *interp, uint64_t slot) noexcept {
         collect_dead_spaces(*interp->interpreter);
     }
     PyErr_Clear();
-}
-
-void forget_interrupt(ep_interp &interp) {
-    std::lock_guard lock{interp.interrupt_mutex};
-    if (std::exchange(interp.interrupted, 0) != 0) {
-        py::compat::set_async_exception(interp.thread, nullptr);
-    }
 }
 
 } // namespace ep

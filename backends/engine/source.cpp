@@ -1,5 +1,7 @@
 #include "source.hpp"
 
+#include <erlang_python/convert/decimal.hpp>
+
 #include <cstring>
 #include <memory>
 #include <vector>
@@ -75,38 +77,7 @@ namespace {
 
 // The most decimal digits an int becomes a string of: the algorithm is quadratic and cannot be interrupted.
 constexpr int most_digits = 200'000;
-
-py::Ref system_call(const char *function, int argument) {
-    PyObject *callable = PySys_GetObject(function); // borrowed; code may have removed it
-    if (callable == nullptr) {
-        py::raise(PyExc_ValueError, "the int has too many digits to be converted, and sys.%s is gone", function);
-    }
-    return py::Ref::check(argument < 0 ? PyObject_CallNoArgs(callable)
-                                       : PyObject_CallFunction(callable, "i", argument));
-}
-
-// Python's own bound on this conversion protects servers that print what they were sent. It is lifted here: the int is
-// there already, and the result has to be some term.
-py::Ref decimal_digits(PyObject *number) {
-    if (PyObject *digits = PyLong_Type.tp_repr(number)) {
-        return py::Ref::steal(digits);
-    }
-    if (!PyErr_ExceptionMatches(PyExc_ValueError)) {
-        throw py::Raised{};
-    }
-    PyErr_Clear();
-    py::Ref before = system_call("get_int_max_str_digits", -1);
-    system_call("set_int_max_str_digits", most_digits);
-    PyObject *digits = PyLong_Type.tp_repr(number);
-    py::Ref raised = py::Ref::steal(py::compat::take_exception());
-    system_call("set_int_max_str_digits", static_cast<int>(PyLong_AsLong(before.get())));
-    if (digits == nullptr) {
-        py::raise(PyExc_ValueError,
-                  "the int has more than %d decimal digits; set big_integers to integer to get it as an Erlang integer",
-                  most_digits);
-    }
-    return py::Ref::steal(digits);
-}
+constexpr Py_ssize_t most_bytes = 83'049; // of such an int
 
 } // namespace
 
@@ -122,24 +93,29 @@ void Source::big_integer(FlatWriter &sink, View v) const {
         return;
     }
     PyErr_Clear();
-    if (!engine().big_integers) {
-        py::Ref digits = decimal_digits(v);
-        sink.charlist({static_cast<const char *>(PyUnicode_DATA(digits.get())),
-                       static_cast<size_t>(PyUnicode_GET_LENGTH(digits.get()))});
-        return;
-    }
     // An exact int: subclasses may have methods of their own.
     py::Ref magnitude = py::Ref::check(PyLong_Type.tp_as_number->nb_absolute(v));
     py::Ref zero = py::Ref::check(PyLong_FromLong(0));
     py::Ref negative = py::Ref::check(PyLong_Type.tp_richcompare(v, zero.get(), Py_LT));
     py::Ref bits = py::Ref::check(PyObject_CallMethod(magnitude.get(), "bit_length", nullptr));
     const Py_ssize_t size = PyLong_AsSsize_t(bits.get()) / 8 + 1;
+    if (!engine().big_integers && size > most_bytes) {
+        py::raise(PyExc_ValueError,
+                  "the int has more than %d decimal digits; set big_integers to integer to get it as an Erlang integer",
+                  most_digits);
+    }
     py::Ref bytes = py::Ref::check(PyObject_CallMethod(magnitude.get(), "to_bytes", "ns", size, "little"));
     if (!PyBytes_CheckExact(bytes.get()) || PyBytes_GET_SIZE(bytes.get()) != size) {
         py::raise(PyExc_SystemError, "int.to_bytes gave no such bytes");
     }
-    sink.big_integer(negative.get() == Py_True, reinterpret_cast<const unsigned char *>(PyBytes_AS_STRING(bytes.get())),
-                     static_cast<size_t>(size));
+    const auto *data = reinterpret_cast<const unsigned char *>(PyBytes_AS_STRING(bytes.get()));
+    if (engine().big_integers) {
+        sink.big_integer(negative.get() == Py_True, data, static_cast<size_t>(size));
+    } else {
+        // Not by str(): Python bounds that to protect servers that print what they were sent, by a setting that is one
+        // for the whole interpreter.
+        sink.charlist(decimal_digits(negative.get() == Py_True, data, static_cast<size_t>(size)));
+    }
 }
 
 // As UTF-8. Lone surrogates, which have none, come out as the bytes they stand for in file names, or as three each.

@@ -217,19 +217,28 @@ await(Ref) ->
 await(Ref, Timeout) when is_reference(Ref) ->
     py_async:await(Ref, Timeout).
 
-%% @doc Runs calls at the same time, each in another context of the default pool as far as there are, and gives each
-%% one's own result, in their order. Needs interpreters that run side by side:
-%% `{error, subinterpreters_not_supported}' without.
+%% @doc Runs calls at the same time, each in another interpreter as far as there are, and gives each one's own result, in
+%% their order. The contexts are those of the default pool if they run side by side (without a GIL, or with one each),
+%% else those of a pool `py_parallel' of mode `owngil', which the first call starts with a context a scheduler.
+%% `{error, subinterpreters_not_supported}' where there is neither.
 -spec parallel([{py_module(), py_func(), py_args()}]) -> {ok, [py_result()]} | {error, term()}.
 parallel(Calls) when is_list(Calls) ->
-    case runs_in_parallel() andalso py_context_router:contexts() of
-        false -> {error, subinterpreters_not_supported};
-        [] -> {error, contexts_not_started};
-        Contexts -> {ok, collect(spread(Calls, Contexts, Contexts))}
+    case parallel_contexts() of
+        {ok, []} -> {error, contexts_not_started};
+        {ok, Contexts} -> {ok, collect(spread(Calls, Contexts, Contexts))};
+        {error, _} = Error -> Error
     end.
 
-runs_in_parallel() ->
-    py_nif:execution_mode() =/= worker orelse subinterp_supported().
+parallel_contexts() ->
+    case execution_mode() =:= owngil orelse py_nif:execution_mode() =:= free_threaded of
+        true ->
+            {ok, py_context_router:contexts()};
+        false ->
+            case subinterp_supported() of
+                true -> py_context_router:start_pool(py_parallel, erlang:system_info(schedulers), owngil);
+                false -> {error, subinterpreters_not_supported}
+            end
+    end.
 
 spread([], _, _) -> [];
 spread(Calls, [], Contexts) -> spread(Calls, Contexts, Contexts);

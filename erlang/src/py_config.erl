@@ -18,19 +18,26 @@ native() ->
                {paths, paths, fun directories/1},
                {big_integers, big_integers, fun big_integers/1},
                {max_atoms, max_atoms, fun count/1},
+               {enable_memory_limits, memory_limits, fun boolean/1},
                {callback_patience, callback_patience, fun count/1}],
-    maps:from_list([{Option, checked(Key, Value, Check)} || {Key, Option, Check} <- Options,
-                                                            {ok, Value} <- [application:get_env(?APP, Key)]]).
+    Native = maps:from_list([{Option, checked(Key, Value, Check)} || {Key, Option, Check} <- Options,
+                                                            {ok, Value} <- [application:get_env(?APP, Key)]]),
+    Native#{prefers_owngil => context_mode() =:= owngil}.
 
 %% @doc How many contexts the default pool gets.
 -spec num_contexts() -> pos_integer().
 num_contexts() ->
     positive(num_contexts, erlang:system_info(schedulers)).
 
-%% @doc The mode of the default pool's contexts. Whether it is one is checked where contexts are started.
+%% @doc The mode of the default pool's contexts: that of the backend, if one is named and nothing else is said. Whether it
+%% is one is checked where contexts are started.
 -spec context_mode() -> py_context:context_mode().
 context_mode() ->
-    application:get_env(?APP, context_mode, worker).
+    Backend = case application:get_env(?APP, backend, auto) of
+        owngil -> owngil;
+        _ -> worker
+    end,
+    application:get_env(?APP, context_mode, Backend).
 
 %% @doc How many requests may be running at once.
 -spec max_concurrent() -> pos_integer().
@@ -55,6 +62,8 @@ directories(Dirs) -> [text(Dir) || Dir <- Dirs].
 big_integers(Form) when Form =:= string; Form =:= integer -> Form.
 
 count(N) when is_integer(N), N > 0 -> N.
+
+boolean(Flag) when is_boolean(Flag) -> Flag.
 
 text(Text) when is_list(Text); is_binary(Text) ->
     Utf8 = unicode:characters_to_binary(Text),

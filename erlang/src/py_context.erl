@@ -13,15 +13,16 @@
 -export([start_link/2, new/1, stop/1, destroy/1]).
 -export([call/4, call/5, call/6, call/7, eval/2, eval/3, eval/4, eval/5, exec/2, exec/3]).
 -export([call_method/4, to_term/1, interrupt/1]).
--export([create_local_env/1, get_nif_ref/1, get_interp_id/1, is_subinterp/1]).
+-export([create_local_env/1, get_nif_ref/1, get_interp_id/1, is_subinterp/1, memory_usage/1]).
 %% For py_context_sup.
--export([launch/2, ready/1, check_mode/1]).
+-export([launch/2, ready/1, check_options/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
--export_type([context/0, context_mode/0]).
+-export_type([context/0, context_mode/0, options/0]).
 
 -type context() :: pid().
 -type context_mode() :: py_nif:mode().
+-type options() :: #{mode := context_mode(), memory_limit => pos_integer()}.
 -type state() :: #{id := term(),
                    mode := context_mode(),
                    native := py_nif:context() | undefined,
@@ -35,16 +36,22 @@
 %% `{error, {invalid_mode, Mode}}', `{error, owngil_requires_python314}', or why the thread could not start.
 -spec start_link(term(), context_mode()) -> {ok, context()} | {error, term()}.
 start_link(Id, Mode) ->
-    case launch(Id, Mode) of
+    case launch(Id, #{mode => Mode}) of
         {ok, Pid} -> started(Pid, ready(Pid));
         {error, _} = Error -> Error
     end.
 
-%% @doc Starts a context under {@link py_context_sup}: it lives until it is stopped. The only option is `mode'.
--spec new(#{mode => context_mode()}) -> {ok, context()} | {error, term()}.
+%% @doc Starts a context under {@link py_context_sup}: it lives until it is stopped. Options: `mode' (`worker'), and for
+%% mode `owngil' `memory_limit': the bytes its interpreter may take beyond what it has when it is new, which needs
+%% `{enable_memory_limits, true}' in the application environment when Python starts. Python code that would take more
+%% gets a MemoryError.
+%%
+%% Errors are those of {@link start_link/2}, `{error, memory_limit_requires_owngil}', `{error, memory_limits_not_enabled}',
+%% `{error, {invalid_memory_limit, Value}}' and `{error, {invalid_option, Key}}'.
+-spec new(#{mode => context_mode(), memory_limit => pos_integer()}) -> {ok, context()} | {error, term()}.
 new(Options) when is_map(Options) ->
     try
-        py_context_sup:start_context(new, maps:get(mode, Options, worker))
+        py_context_sup:start_context(new, maps:merge(#{mode => worker}, Options))
     catch
         exit:{noproc, _} -> {error, {not_started, erlang_python}}
     end.
@@ -63,10 +70,10 @@ stop(Context) when is_pid(Context) ->
 destroy(Context) -> stop(Context).
 
 %% @doc As {@link start_link/2}, without waiting: {@link ready/1} waits. Keeps a supervisor free while threads start.
--spec launch(term(), context_mode()) -> {ok, context()} | {error, term()}.
-launch(Id, Mode) ->
-    case check_mode(Mode) of
-        ok -> gen_server:start_link(?MODULE, {Id, Mode}, []);
+-spec launch(term(), options()) -> {ok, context()} | {error, term()}.
+launch(Id, Options) ->
+    case check_options(Options) of
+        ok -> gen_server:start_link(?MODULE, {Id, Options}, []);
         {error, _} = Error -> Error
     end.
 
@@ -80,20 +87,26 @@ ready(Context) ->
         exit:_ -> {error, context_stopped}
     end.
 
-%% @doc Whether contexts of a mode can be started here.
--spec check_mode(term()) ->
-    ok | {error, owngil_requires_python314 | freethreaded_requires_free_threaded_python | {invalid_mode, term()}}.
+%% @doc Whether contexts with these options can be started here.
+-spec check_options(options()) -> ok | {error, term()}.
+check_options(Options) ->
+    case [Error || {error, _} = Error <- [check_option(Key, Value) || {Key, Value} <- maps:to_list(Options)]] of
+        [] -> ok;
+        [Error | _] -> Error
+    end.
+
+check_option(mode, Mode) -> check_mode(Mode);
+check_option(memory_limit, Bytes) when is_integer(Bytes), Bytes > 0, Bytes < 1 bsl 60 -> ok;
+check_option(memory_limit, Bytes) -> {error, {invalid_memory_limit, Bytes}};
+check_option(Key, _) -> {error, {invalid_option, Key}}.
+
 check_mode(worker) -> ok;
 check_mode(freethreaded) ->
     case py_nif:runtime() of
         #{free_threading := false} -> {error, freethreaded_requires_free_threaded_python};
         _ -> ok
     end;
-check_mode(owngil) ->
-    case py_nif:owngil_supported() of
-        true -> ok;
-        false -> {error, owngil_requires_python314}
-    end;
+check_mode(owngil) -> py_nif:owngil_problem();
 check_mode(Mode) -> {error, {invalid_mode, Mode}}.
 
 started(Pid, ok) ->
@@ -217,6 +230,22 @@ get_interp_id(Context) ->
         {error, _} = Error -> Error
     end.
 
+%% @doc The memory of a context that was started with a limit, in bytes: what its interpreter has taken since then, the
+%% most it ever had, and the limit.
+-spec memory_usage(context()) ->
+    {ok, #{used := non_neg_integer(), peak := non_neg_integer(), limit := pos_integer()}} |
+    {error, no_memory_limit | context_stopped | term()}.
+memory_usage(Context) ->
+    case native(Context) of
+        {ok, Native} ->
+            case py_nif:context_memory(Native) of
+                {ok, {Used, Peak, Limit}} -> {ok, #{used => Used, peak => Peak, limit => Limit}};
+                error -> {error, no_memory_limit}
+            end;
+        remote -> py_remote:once(node(Context), {?MODULE, memory_usage, [Context]});
+        {error, _} = Error -> Error
+    end.
+
 %% @doc Whether the context has an interpreter of its own. False for one that has stopped.
 -spec is_subinterp(context()) -> boolean().
 is_subinterp(Context) ->
@@ -252,15 +281,27 @@ remote(_Context, _Function, _Args, _Env, _Timeout) ->
 %% ---------------------------------------------------------------------------------------------------------------------
 %% gen_server
 
--spec init({term(), context_mode()}) -> {ok, state()}.
-init({Id, Mode}) ->
+-spec init({term(), options()}) -> {ok, state()}.
+init({Id, #{mode := Mode} = Options}) ->
     %% A context ends with the process that started it, also when that one ends normally.
     process_flag(trap_exit, true),
     Ref = make_ref(),
     State = #{id => Id, mode => Mode, native => undefined, status => {starting, Ref, []}},
-    case py_nif:context_new(Ref, #{mode => Mode}) of
+    case new_native(Ref, Options) of
         {ok, Native} -> {ok, State#{native := Native}};
         {error, Reason} -> {ok, State#{status := {failed, Reason}}}
+    end.
+
+%% The backend of a mode is loaded when the first context wants it.
+new_native(Ref, Options) ->
+    case py_nif:context_new(Ref, Options) of
+        {error, not_loaded} ->
+            case py_nif:load_backend(Options) of
+                ok -> py_nif:context_new(Ref, Options);
+                {error, _} = Error -> Error
+            end;
+        Result ->
+            Result
     end.
 
 -spec handle_call(term(), gen_server:from(), state()) -> {reply, term(), state()} | {noreply, state()}.

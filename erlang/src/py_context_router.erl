@@ -313,7 +313,7 @@ handle_info(_Other, State) ->
     {noreply, State}.
 
 start_new(Pool, Size, Mode, State) ->
-    case py_context_sup:start_contexts(lists:seq(1, Size), Mode) of
+    case py_context_sup:start_contexts(lists:seq(1, Size), #{mode => Mode}) of
         {ok, Pids} ->
             true = ets:insert(?TABLE, {Pool, Mode, list_to_tuple(Pids)}),
             {reply, {ok, Pids}, watch(Pool, Pids, State)};
@@ -343,7 +343,7 @@ replace([], _Pool, _Mode, _Contexts, State) ->
     State;
 replace(Dead, Pool, Mode, Contexts, State) ->
     Watched = unwatch(Pool, fun(Pid) -> not is_process_alive(Pid) end, State),
-    case py_context_sup:start_contexts(Dead, Mode) of
+    case py_context_sup:start_contexts(Dead, #{mode => Mode}) of
         {ok, Pids} ->
             New = lists:foldl(fun({I, Pid}, Acc) -> setelement(I, Acc, Pid) end, Contexts, lists:zip(Dead, Pids)),
             true = ets:insert(?TABLE, {Pool, Mode, New}),

@@ -24,18 +24,20 @@ init([]) ->
     {ok, {#{strategy => simple_one_for_one}, [Context]}}.
 
 %% @doc Starts a context and waits until it can work; see {@link py_context:start_link/2}.
--spec start_context(term(), py_context:context_mode()) -> {ok, pid()} | {error, term()}.
-start_context(Id, Mode) ->
-    case start_contexts([Id], Mode) of
+-spec start_context(term(), py_context:context_mode() | py_context:options()) -> {ok, pid()} | {error, term()}.
+start_context(Id, Mode) when is_atom(Mode) ->
+    start_context(Id, #{mode => Mode});
+start_context(Id, Options) ->
+    case start_contexts([Id], Options) of
         {ok, [Pid]} -> {ok, Pid};
         {error, _} = Error -> Error
     end.
 
 %% @doc Starts one context for each Id, all at the same time. Either all of them come up, or none stays.
--spec start_contexts([term()], py_context:context_mode()) -> {ok, [pid()]} | {error, term()}.
-start_contexts(Ids, Mode) ->
-    case py_context:check_mode(Mode) of
-        ok -> await([supervisor:start_child(?MODULE, [Id, Mode]) || Id <- Ids]);
+-spec start_contexts([term()], py_context:options()) -> {ok, [pid()]} | {error, term()}.
+start_contexts(Ids, Options) ->
+    case py_context:check_options(Options) of
+        ok -> await([supervisor:start_child(?MODULE, [Id, Options]) || Id <- Ids]);
         {error, _} = Error -> Error
     end.
 

@@ -9,9 +9,11 @@
 -export([
     %% the VM-wide runtime
     configure/1, start_runtime/0, runtime/0, backends/0,
-    set_host/1, host_stopped/0, runner_ready/0, runner_leaves/0, execution_mode/0, owngil_supported/0, subinterp_supported/0,
+    set_host/1, host_stopped/0, runner_ready/0, runner_leaves/0,
+    execution_mode/0, owngil_supported/0, owngil_problem/0, subinterp_supported/0, load_backend/1,
     %% contexts
-    context_new/2, context_destroy/1, context_of/1, context_join/1, context_id/1, context_interrupt/1, context_call/5, context_call/6,
+    context_new/2, context_destroy/1, context_of/1, context_join/1, context_id/1, context_interrupt/1, context_memory/1,
+    context_call/5, context_call/6,
     context_eval/2, context_eval/3, context_eval/4, context_exec/2, context_exec/3,
     %% requests
     submit_call/8, submit_eval/6, submit_exec/5, submit_object/7, submit_noop/3, cancel/1,
@@ -68,7 +70,8 @@ load() ->
 %%
 %% Keys, all optional: `backend' (`auto' | mode()), `python' (`auto' | binary(): a version such as <<"3.14t">>, or the
 %% path of an executable or of a libpython), `search' ([binary()], directories with manifests), `paths' ([binary()], put
-%% on sys.path), `big_integers' (`string' | `integer'), `max_atoms' (how many new atoms Python may make).
+%% on sys.path), `big_integers' (`string' | `integer'), `max_atoms' (how many new atoms Python may make), `memory_limits' (boolean():
+%% contexts with a limit can be had), `prefers_owngil' (boolean(): of the Pythons that fit, one that can do that).
 -spec configure(#{atom() => term()}) -> ok.
 configure(_Options) -> ?STUB.
 
@@ -107,24 +110,36 @@ runner_ready() -> ?STUB.
 -spec runner_leaves() -> boolean().
 runner_leaves() -> ?STUB.
 
-%% @doc Whether the Python that runs, or would be chosen, has subinterpreters with a GIL each (3.14 and newer).
+%% @doc Whether contexts of mode `owngil' can be had: the Python that runs, or would be chosen, has interpreters with a GIL
+%% each (3.14 and newer, with a GIL), and there is a backend for them.
 -spec owngil_supported() -> boolean().
-owngil_supported() -> ?STUB.
+owngil_supported() -> owngil_problem() =:= ok.
+
+%% @doc Why contexts of mode `owngil' cannot be had.
+-spec owngil_problem() -> ok | {error, owngil_requires_python314 | owngil_requires_gil | owngil_backend_missing}.
+owngil_problem() -> ?STUB.
 
 %% @doc The same as {@link owngil_supported/0}.
 -spec subinterp_supported() -> boolean().
 subinterp_supported() -> owngil_supported().
 
-%% @doc The mode contexts of the chosen backend run in.
--spec execution_mode() -> mode().
+%% @doc What the Python that runs, or would be chosen, is capable of: it has no GIL, it has subinterpreters (3.12 and
+%% newer), or neither.
+-spec execution_mode() -> free_threaded | subinterp | multi_executor.
 execution_mode() -> ?STUB.
+
+%% @doc Loads the backend that contexts of a mode need, if there is one beside that which start_runtime/0 chose.
+-spec load_backend(#{mode := mode()}) -> ok | {error, atom() | {Code :: atom(), Message :: binary()}}.
+load_backend(_Options) -> ?STUB.
 
 %% ---------------------------------------------------------------------------------------------------------------------
 %% Contexts
 
 %% @doc Starts a context owned by the calling process: when that process ends, however it ends, so does the context.
-%% The caller gets `{Ref, ready}' or `{Ref, {error, Reason}}' when its thread is up.
--spec context_new(Ref :: reference(), #{mode := mode()}) -> {ok, context()} | {error, term()}.
+%% The caller gets `{Ref, ready}' or `{Ref, {error, Reason}}' when its thread is up. `{error, not_loaded}': see
+%% load_backend/1. `memory_limit' are the bytes its interpreter may take beyond what it has when it is new.
+-spec context_new(Ref :: reference(), #{mode := mode(), memory_limit => pos_integer()}) ->
+    {ok, context()} | {error, term()}.
 context_new(_Ref, _Options) -> ?STUB.
 
 %% @doc Ends a context: work that waits or runs is answered with `{error, context_stopped}', running Python code is
@@ -144,6 +159,10 @@ context_join(_Context) -> ?STUB.
 %% @doc A number no other context of this VM has, or had.
 -spec context_id(context()) -> non_neg_integer().
 context_id(_Context) -> ?STUB.
+
+%% @doc Bytes a context with a limit has taken, the most it ever had, and its limit. `error' for any other context.
+-spec context_memory(context()) -> {ok, {non_neg_integer(), non_neg_integer(), pos_integer()}} | error.
+context_memory(_Context) -> ?STUB.
 
 %% @doc Interrupts the request whose Python code runs at this moment.
 -spec context_interrupt(context()) -> ok | not_running.

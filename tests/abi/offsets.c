@@ -113,7 +113,18 @@ AT(ep_start, big_integers, 4);
 AT(ep_start, executable, 8);
 AT(ep_start, paths, 16);
 AT(ep_start, path_count, 24);
-SIZE(ep_start, 32);
+AT(ep_start, memory_limits, 32);
+SIZE(ep_start, 40);
+
+AT(ep_open, size, 0);
+AT(ep_open, reserved, 4);
+AT(ep_open, memory_limit, 8);
+SIZE(ep_open, 16);
+
+AT(ep_memory, used, 0);
+AT(ep_memory, peak, 8);
+AT(ep_memory, limit, 16);
+SIZE(ep_memory, 24);
 
 AT(ep_request, size, 0);
 AT(ep_request, op, 4);
@@ -136,7 +147,8 @@ AT(ep_backend, detach, 48);
 AT(ep_backend, serve, 56);
 AT(ep_backend, release_slot, 64);
 AT(ep_backend, interrupt, 72);
-SIZE(ep_backend, 80);
+AT(ep_backend, memory, 80);
+SIZE(ep_backend, 88);
 
 AT(ep_plugin_function, name, 0);
 AT(ep_plugin_function, arity, 8);

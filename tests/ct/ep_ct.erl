@@ -66,6 +66,7 @@ end_case() ->
 %% of end_per_suite.) A context thread frees the environments of dead processes when it runs next, hence the wait.
 -spec audit([tuple()]) -> ok.
 audit(Config) ->
+    _ = py_context_router:stop_pool(py_parallel),
     Made = py_context_sup:which_contexts() -- py_context_router:contexts(),
     [py_context_sup:stop_context(Context) || Context <- Made],
     Before = proplists:get_value(counters_before, Config),

@@ -91,7 +91,7 @@ a_spawned_call_is_awaited(_Config) ->
     {ok, Huge} = py:await(py:spawn_call(math, factorial, [1000])),
     true = list_to_integer(Huge) =:= factorial(1000),
     Failing = py:spawn_call(math, sqrt, [-1]),
-    {error, {'ValueError', "math domain error" ++ _}} = py:await(Failing, 5000).
+    {error, {'ValueError', [_ | _]}} = py:await(Failing, 5000).
 
 spawned_calls_are_awaited_in_any_order(_Config) ->
     Refs = [{N, py:spawn_call(math, factorial, [N])} || N <- lists:seq(0, 15)],

@@ -24,7 +24,22 @@ typedef struct ep_start {
     const char *executable;   /* what sys.executable says; prefix and standard library are found from it */
     const char *const *paths; /* put in front of sys.path of every interpreter */
     size_t path_count;
+    uint32_t memory_limits;   /* 1: contexts with a memory_limit will be opened; a backend that can do that prepares */
 } ep_start;
+
+/* What a context is to be like. */
+typedef struct ep_open {
+    uint32_t size;         /* of this struct */
+    uint32_t reserved;
+    uint64_t memory_limit; /* bytes its interpreter may take beyond what it has when it is new; 0: no limit */
+} ep_open;
+
+/* Bytes that an interpreter has taken since it was opened. */
+typedef struct ep_memory {
+    uint64_t used;
+    uint64_t peak;  /* the most there ever were */
+    uint64_t limit; /* 0: none */
+} ep_memory;
 
 /* What `serve` is asked to do. `input` holds the operands in this order, one flat value each. */
 typedef enum ep_op {
@@ -61,12 +76,13 @@ typedef struct ep_backend {
     ep_header header;
     uint64_t reserved;
 
-    /* Initialises Python. Called once. On failure Python cannot be tried again in this VM. [python-main] */
+    /* Initialises Python, or joins in where another backend of the same Python has done so before. Called once. On
+       failure the backend cannot be tried again in this VM. [python-main] */
     ep_status (*start)(const ep_start *options, ep_error *error);
 
     /* Gives a context its interpreter and leaves the thread detached. On failure there is nothing to close.
        [context-thread] */
-    ep_status (*open)(ep_context *context, ep_interp **interp, ep_error *error);
+    ep_status (*open)(ep_context *context, const ep_open *options, ep_interp **interp, ep_error *error);
     /* Ends it; slots of this context are freed. Called detached; nothing of the context is used afterwards.
        [context-thread] */
     void (*close)(ep_interp *interp);
@@ -85,9 +101,13 @@ typedef struct ep_backend {
 
     /* Raises erlang.Interrupted in the Python code of request `serial` if it is the one `interp` runs at this moment:
        EP_OK. Else, or when it is not safe just now, does nothing: EP_FAILED; the core asks again as long as the request
-       is not over. Waits for the GIL
-       where there is one. Never concurrent with `close` of the same interpreter. [python-main] */
+       is not over. May wait for a GIL that all contexts share, and for no other. Never concurrent with `close` of the
+       same interpreter. [python-main] */
     ep_status (*interrupt)(ep_interp *interp, uint64_t serial);
+
+    /* What the interpreter has taken, for a context that was opened with a limit. NULL: this backend has no limits.
+       Never concurrent with `close` of the same interpreter. [any-thread] */
+    void (*memory)(ep_interp *interp, ep_memory *memory);
 } ep_backend;
 
 /* The one symbol a backend exports. `table` comes with its header filled in: the version and the size the core asks

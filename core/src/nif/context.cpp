@@ -57,8 +57,8 @@ RequestList RequestList::take_all() noexcept {
     return all;
 }
 
-Context::Context(const ep_backend *backend, const ErlNifPid &owner, uint64_t id)
-    : backend_(backend), owner_(owner), id_(id) {
+Context::Context(const ep_backend *backend, const ep_open &options, const ErlNifPid &owner, uint64_t id)
+    : backend_(backend), options_(options), owner_(owner), id_(id) {
     wake_.kind = wake_message;
     Counters::add(core().counters.contexts, 1);
 }
@@ -112,7 +112,7 @@ void Context::run(ErlNifEnv *env, ERL_NIF_TERM ref) {
     ep_error error{};
     ep_interp *interp = nullptr;
     reply_env_ = enif_alloc_env();
-    if (backend_->open(this, &interp, &error) != EP_OK) {
+    if (backend_->open(this, &options_, &interp, &error) != EP_OK) {
         announce(env, ref, make_error(env, make_binary(env, error.text)));
         stop(nullptr);
         finish_thread();
@@ -426,6 +426,15 @@ bool Context::runs(uint64_t serial) {
 bool Context::deliver_interrupt(uint64_t serial) {
     std::lock_guard lock{interp_mutex_};
     return interp_ != nullptr && backend_->interrupt(interp_, serial) == EP_OK;
+}
+
+bool Context::memory(ep_memory &memory) {
+    std::lock_guard lock{interp_mutex_};
+    if (interp_ == nullptr || options_.memory_limit == 0 || backend_->memory == nullptr) {
+        return false;
+    }
+    backend_->memory(interp_, &memory);
+    return true;
 }
 
 void Context::attach() {

@@ -45,7 +45,7 @@ class Context : public ep_context {
 public:
     using Clock = std::chrono::steady_clock;
 
-    Context(const ep_backend *backend, const ErlNifPid &owner, uint64_t id);
+    Context(const ep_backend *backend, const ep_open &options, const ErlNifPid &owner, uint64_t id);
 
     // Starts the thread, which sends {Ref, ready | {error, Reason}} to the owner. [scheduler]
     bool start(ErlNifEnv *env, ERL_NIF_TERM ref);
@@ -70,6 +70,9 @@ public:
     bool waits() const noexcept { return waits_.load() != 0; }
     // Whether one that waits depends on this request. Any thread.
     bool depends_on(const Request *request) const;
+
+    // What the interpreter has taken. False when it has no limit, or is gone. Any thread.
+    bool memory(ep_memory &memory);
 
     uint64_t id() const noexcept { return id_; }
     bool stopping() const noexcept { return inbox_.closed(); }
@@ -123,6 +126,7 @@ private:
     void detach();
 
     const ep_backend *backend_;
+    const ep_open options_;
     const ErlNifPid owner_;
     const uint64_t id_;
     Inbox inbox_;

@@ -14,6 +14,14 @@ Context *get_context(ErlNifEnv *env, ERL_NIF_TERM term) {
     return get_resource<Context>(env, term, core().types.context);
 }
 
+// The backend that contexts with these options need. A free-threaded Python serves worker, too.
+Kind get_kind(ErlNifEnv *env, ERL_NIF_TERM options) {
+    ERL_NIF_TERM mode;
+    const bool owngil = enif_get_map_value(env, options, enif_make_atom(env, "mode"), &mode) &&
+                        mode == enif_make_atom(env, "owngil");
+    return owngil ? Kind::owngil : Kind::shared;
+}
+
 // What py:spawn_call gives out: remembers the handle of its request. 0: none yet.
 struct Async {
     std::atomic<uint64_t> handle{0};
@@ -21,23 +29,47 @@ struct Async {
 
 } // namespace
 
+namespace {
+
+// A problem with the wanted limit, as an atom; 0 when there is none.
+ERL_NIF_TERM limit_problem(ErlNifEnv *env, Kind kind, const ep_backend *backend) {
+    if (kind != Kind::owngil) {
+        return enif_make_atom(env, "memory_limit_requires_owngil");
+    }
+    const bool enabled = core().runtime.has_memory_limits() && backend->memory != nullptr;
+    return enabled ? 0 : enif_make_atom(env, "memory_limits_not_enabled");
+}
+
+} // namespace
+
 ERL_NIF_TERM nif_context_new(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
     if (!enif_is_ref(env, argv[0]) || !enif_is_map(env, argv[1])) {
         throw BadArgument{};
     }
-    const ep_backend *backend = core().runtime.backend();
-    if (backend == nullptr) {
-        return make_error(env, enif_make_atom(env, "not_started"));
+    ep_open options{};
+    options.size = sizeof options;
+    ERL_NIF_TERM limit;
+    if (enif_get_map_value(env, argv[1], enif_make_atom(env, "memory_limit"), &limit)) {
+        ErlNifUInt64 bytes = 0;
+        if (!enif_get_uint64(env, limit, &bytes) || bytes == 0) {
+            throw BadArgument{};
+        }
+        options.memory_limit = bytes;
     }
-    ERL_NIF_TERM mode;
-    if (enif_get_map_value(env, argv[1], enif_make_atom(env, "mode"), &mode) && mode == enif_make_atom(env, "owngil") &&
-        core().runtime.manifest().mode != "owngil") {
-        return make_error(env, enif_make_atom(env, "owngil_backend_missing"));
+    const Kind kind = get_kind(env, argv[1]);
+    const ep_backend *backend = core().runtime.backend(kind);
+    if (backend == nullptr) {
+        return make_error(env, enif_make_atom(env, core().runtime.started() ? "not_loaded" : "not_started"));
+    }
+    if (options.memory_limit != 0) {
+        if (ERL_NIF_TERM problem = limit_problem(env, kind, backend)) {
+            return make_error(env, problem);
+        }
     }
     ErlNifPid owner;
     enif_self(env, &owner);
     void *memory = enif_alloc_resource(core().types.context, sizeof(Context));
-    auto *context = new (memory) Context{backend, owner, core().next_unique.fetch_add(1)};
+    auto *context = new (memory) Context{backend, options, owner, core().next_unique.fetch_add(1)};
     ERL_NIF_TERM term = enif_make_resource(env, context);
     const bool started = context->start(env, argv[0]);
     enif_release_resource(context);
@@ -74,6 +106,27 @@ ERL_NIF_TERM nif_context_id(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
 
 ERL_NIF_TERM nif_context_interrupt(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
     return get_context(env, argv[0])->interrupt_running() ? core().atoms.ok : core().atoms.not_running;
+}
+
+// {ok, {Used, Peak, Limit}} in bytes, or error.
+ERL_NIF_TERM nif_context_memory(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
+    ep_memory memory{};
+    if (!get_context(env, argv[0])->memory(memory)) {
+        return core().atoms.error;
+    }
+    ERL_NIF_TERM numbers = enif_make_tuple3(env, enif_make_uint64(env, memory.used), enif_make_uint64(env, memory.peak),
+                                            enif_make_uint64(env, memory.limit));
+    return enif_make_tuple2(env, core().atoms.ok, numbers);
+}
+
+ERL_NIF_TERM nif_load_backend(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
+    RuntimeError error = core().runtime.load(get_kind(env, argv[0]));
+    if (error.code.empty()) {
+        return core().atoms.ok;
+    }
+    ERL_NIF_TERM code = enif_make_atom(env, error.code.c_str());
+    const bool plain = error.code.starts_with("owngil_"); // says it all
+    return make_error(env, plain ? code : enif_make_tuple2(env, code, make_binary(env, error.text)));
 }
 
 ERL_NIF_TERM nif_env_new(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {

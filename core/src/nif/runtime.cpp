@@ -24,6 +24,8 @@ namespace {
 
 constexpr AbiVersion core_abi{EP_ABI_MAJOR, EP_ABI_MINOR};
 constexpr size_t stack_size = 16 * 1024 * 1024; // as a context's
+constexpr uint32_t order_message = 1;
+constexpr uint32_t launch_message = 2;
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds shortest_interval{5};
 constexpr std::chrono::milliseconds longest_interval{1000};
@@ -43,6 +45,10 @@ std::string flavour(bool free_threading) {
     return free_threading ? " (free-threaded)" : "";
 }
 
+Kind kind_of(const Manifest &manifest) {
+    return manifest.mode == "owngil" ? Kind::owngil : Kind::shared;
+}
+
 } // namespace
 
 // What the Python main thread is asked to do: interrupt a request until it is over, since one interrupt may come too
@@ -53,8 +59,21 @@ struct Runtime::Order : Message {
     uint64_t delivered = 0;    // the last one that was interrupted...
     Clock::time_point again{}; // ... and when it may be once more
     bool carry_out();
-    Order(Context *c, uint64_t s) : context(c), serial(s) { enif_keep_resource(c); }
+    Order(Context *c, uint64_t s) : context(c), serial(s) {
+        kind = order_message;
+        enif_keep_resource(c);
+    }
     ~Order() { enif_release_resource(context); }
+};
+
+// Or to start a backend, for somebody who waits.
+struct Runtime::Launch : Message {
+    Slot &slot;
+    const RuntimeOptions &options;
+    ep_error error{};
+    bool succeeded = false;
+    std::atomic<bool> done{false}; // the last touch of the thread that starts it
+    Launch(Slot &s, const RuntimeOptions &o) : slot(s), options(o) { kind = launch_message; }
 };
 
 Runtime::Runtime(const std::string &priv_directory) : priv_(fs::absolute(priv_directory).string()) {}
@@ -81,63 +100,170 @@ std::vector<fs::path> Runtime::directories() const {
     return all;
 }
 
+Selection Runtime::choose(const std::vector<Manifest> &manifests) const {
+    if (options_.prefers_owngil && options_.wish.backend == "auto") {
+        Wish wish = options_.wish;
+        wish.backend = "owngil";
+        Selection owngil = select(manifests, wish);
+        if (owngil.chosen) {
+            return owngil;
+        }
+    }
+    return select(manifests, options_.wish);
+}
+
 Runtime::Listing Runtime::list() {
     std::lock_guard lock{mutex_};
     Listing listing;
     listing.manifests = find_manifests(directories(), core_abi);
-    listing.selection = select(listing.manifests, options_.wish);
-    listing.started = backend() != nullptr;
+    listing.selection = choose(listing.manifests);
+    listing.loaded.resize(listing.manifests.size());
     if (!tried_) {
         return listing;
     }
     // The choice has been made, whatever would be chosen now.
     listing.selection.chosen.reset();
     for (size_t i = 0; i < listing.manifests.size(); ++i) {
-        if (listing.manifests[i].path != manifest_.path) {
-            continue;
+        const Manifest &manifest = listing.manifests[i];
+        std::string &reason = listing.selection.reasons[i];
+        if (manifest.path == manifest_.path) {
+            reason = failure_.text;
+            if (started()) {
+                listing.selection.chosen = i;
+            }
+        } else if (started() && manifest.kind == Manifest::Kind::backend && manifest.refusal.empty()) {
+            reason = same_python(manifest, manifest_)
+                         ? ""
+                         : "it is for another Python (" + manifest.libpython.string() + ") than the one this VM runs (" +
+                               manifest_.libpython.string() + "), and a VM can have one";
         }
-        if (listing.started) {
-            listing.selection.chosen = i;
-        } else {
-            listing.selection.reasons[i] = failure_.text;
+        for (const Slot &slot : slots_) {
+            if (slot.tried && slot.manifest.path == manifest.path) {
+                listing.loaded[i] = slot.ready.load() != nullptr;
+                reason = slot.failure.text;
+            }
         }
     }
     return listing;
 }
 
-bool Runtime::owngil_supported() {
-    if (backend() != nullptr) {
-        return manifest_.mode == "owngil";
-    }
-    Listing listing = list();
-    return listing.selection.chosen && listing.manifests[*listing.selection.chosen].mode == "owngil";
-}
-
-const RuntimeError *Runtime::start() {
+RuntimeError Runtime::start() {
     std::lock_guard lock{mutex_};
     if (!tried_) {
-        RuntimeError error = load();
+        RuntimeError error = start_chosen();
         // Nothing has been opened when no backend was found, so another configuration may still succeed.
         tried_ = error.code != "no_backend";
         failure_ = std::move(error);
+        started_.store(failure_.code.empty());
     }
-    return failure_.code.empty() ? nullptr : &failure_;
+    return started() ? wrong_wish() : failure_;
 }
 
-RuntimeError Runtime::load() {
+// A configuration may want another Python than the one that runs since an earlier start.
+RuntimeError Runtime::wrong_wish() const {
+    const Wish &wish = options_.wish;
+    const bool wants_no_gil = wish.backend == "freethreaded" && !manifest_.free_threading;
+    if (!wants_no_gil && python_mismatch(manifest_, wish.python).empty()) {
+        return {};
+    }
+    return {"python_already_started", "this VM runs Python " + manifest_.python + flavour(manifest_.free_threading) + " (" +
+                                          manifest_.libpython.string() + "), and the configuration now wants " +
+                                          (wants_no_gil ? "the backend freethreaded" : "Python " + wish.python) +
+                                          "; a VM can have one Python, so start another VM for the other"};
+}
+
+RuntimeError Runtime::start_chosen() {
     std::vector<Manifest> manifests = find_manifests(directories(), core_abi);
-    Selection selection = select(manifests, options_.wish);
+    Selection selection = choose(manifests);
     if (!selection.chosen) {
         return {"no_backend", selection.error};
     }
     manifest_ = manifests[*selection.chosen];
-    for (auto step : {&Runtime::open_python, &Runtime::open_backend, &Runtime::initialise}) {
-        if (RuntimeError error = (this->*step)(manifest_); !error.code.empty()) {
+    if (RuntimeError error = open_python(manifest_); !error.code.empty()) {
+        return error;
+    }
+    // What counts memory has to be there before Python takes any.
+    const Manifest *owngil = sibling(manifests, manifest_, Kind::owngil);
+    if (options_.memory_limits && owngil != nullptr) {
+        memory_limits_ = true;
+        if (RuntimeError error = load(Kind::owngil, *owngil); !error.code.empty()) {
             return error;
         }
     }
-    backend_.store(&table_);
-    return {};
+    return load(kind_of(manifest_), manifest_);
+}
+
+// The backend of that kind for the same Python, the first found; nullptr when there is none.
+const Manifest *Runtime::sibling(const std::vector<Manifest> &manifests, const Manifest &of, Kind kind) const {
+    const Manifest *found = nullptr;
+    for (const Manifest &manifest : manifests) {
+        const bool fits = manifest.kind == Manifest::Kind::backend && manifest.refusal.empty() &&
+                          kind_of(manifest) == kind && same_python(manifest, of);
+        if (fits && found == nullptr) {
+            found = &manifest;
+        }
+    }
+    return found;
+}
+
+RuntimeError Runtime::load(Kind kind) {
+    std::lock_guard lock{mutex_};
+    Slot &wanted = slot(kind);
+    if (wanted.tried || !started()) {
+        return wanted.failure;
+    }
+    std::vector<Manifest> manifests = find_manifests(directories(), core_abi);
+    if (kind == Kind::owngil) {
+        if (std::string problem = owngil_problem(manifests, manifest_); !problem.empty()) {
+            return {problem, "contexts of mode owngil cannot be had in this VM"};
+        }
+    }
+    const Manifest *manifest = sibling(manifests, manifest_, kind);
+    if (manifest == nullptr) {
+        return {"backend_missing", "no backend of mode worker was found for " + manifest_.libpython.string() +
+                                       "; build it, or name its directory in ERLANG_PYTHON_PATH"};
+    }
+    return load(kind, *manifest);
+}
+
+RuntimeError Runtime::load(Kind kind, const Manifest &manifest) {
+    Slot &wanted = slot(kind);
+    if (wanted.tried) {
+        return wanted.failure;
+    }
+    wanted.tried = true;
+    wanted.manifest = manifest;
+    wanted.failure = open_backend(wanted);
+    if (wanted.failure.code.empty()) {
+        wanted.failure = initialise(wanted);
+    }
+    if (wanted.failure.code.empty()) {
+        wanted.ready.store(&wanted.table);
+    }
+    return wanted.failure;
+}
+
+std::string Runtime::owngil_problem() {
+    if (backend(Kind::owngil) != nullptr) {
+        return {};
+    }
+    std::lock_guard lock{mutex_};
+    std::vector<Manifest> manifests = find_manifests(directories(), core_abi);
+    if (started()) {
+        return owngil_problem(manifests, manifest_);
+    }
+    Selection selection = choose(manifests);
+    return selection.chosen ? owngil_problem(manifests, manifests[*selection.chosen]) : "owngil_backend_missing";
+}
+
+std::string Runtime::owngil_problem(const std::vector<Manifest> &manifests, const Manifest &of) const {
+    if (python_version(of.python) < std::pair{3, 14}) {
+        return "owngil_requires_python314";
+    }
+    if (of.free_threading) {
+        return "owngil_requires_gil";
+    }
+    return sibling(manifests, of, Kind::owngil) != nullptr ? "" : "owngil_backend_missing";
 }
 
 // Opens libpython with its symbols visible to extension modules, which do not name it themselves, and looks at what it
@@ -172,7 +298,9 @@ RuntimeError Runtime::open_python(const Manifest &manifest) {
     return {};
 }
 
-RuntimeError Runtime::open_backend(const Manifest &manifest) {
+RuntimeError Runtime::open_backend(Slot &slot) {
+    const Manifest &manifest = slot.manifest;
+    ep_backend &table = slot.table;
     void *library = dlopen(manifest.file.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (library == nullptr) {
         return {"backend_failed", manifest.file.string() + " cannot be opened: " + loader_error() +
@@ -184,11 +312,11 @@ RuntimeError Runtime::open_backend(const Manifest &manifest) {
                                       " has no " EP_BACKEND_ENTRY_NAME ": it is no backend; correct the manifest " +
                                       manifest.path.string()};
     }
-    table_.header = {static_cast<uint16_t>(manifest.abi.major), static_cast<uint16_t>(manifest.abi.minor),
-                     sizeof table_};
+    table.header = {static_cast<uint16_t>(manifest.abi.major), static_cast<uint16_t>(manifest.abi.minor),
+                     sizeof table};
     ep_error error{};
-    ep_status status = entry(&host_table(), &table_, &error);
-    AbiVersion answered{table_.header.major, table_.header.minor};
+    ep_status status = entry(&host_table(), &table, &error);
+    AbiVersion answered{table.header.major, table.header.minor};
     const bool fits = answered.major == core_abi.major && answered.minor <= core_abi.minor;
     const bool silent = answered.major == manifest.abi.major && answered.minor == manifest.abi.minor;
     if (status == EP_TOO_NEW && silent) { // it did not say what it has
@@ -203,8 +331,8 @@ RuntimeError Runtime::open_backend(const Manifest &manifest) {
     if (status != EP_OK) {
         return {"backend_failed", manifest.file.string() + ": " + error.text};
     }
-    if (table_.header.size < sizeof table_ || !table_.start || !table_.open || !table_.close || !table_.attach ||
-        !table_.detach || !table_.serve || !table_.release_slot || !table_.interrupt) {
+    if (table.header.size < sizeof table || !table.start || !table.open || !table.close || !table.attach ||
+        !table.detach || !table.serve || !table.release_slot || !table.interrupt) {
         return {"backend_failed", manifest.file.string() + " left functions of ABI " + to_string(answered) +
                                       " out, all of which this core (ABI " + to_string(core_abi) +
                                       ") needs; install a complete build of it"};
@@ -212,7 +340,8 @@ RuntimeError Runtime::open_backend(const Manifest &manifest) {
     return {};
 }
 
-RuntimeError Runtime::initialise(const Manifest &manifest) {
+// The thread Python is initialised on, which lives as long as the VM.
+RuntimeError Runtime::start_thread() {
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, stack_size);
@@ -223,11 +352,23 @@ RuntimeError Runtime::initialise(const Manifest &manifest) {
     if (error != 0) {
         return {"python_failed", std::string{"no thread for Python: "} + std::strerror(error)};
     }
-    while (initialised_.load() == 0) {
-        initialising_.park();
+    python_runs_ = true;
+    return {};
+}
+
+RuntimeError Runtime::initialise(Slot &slot) {
+    if (!python_runs_) {
+        if (RuntimeError error = start_thread(); !error.code.empty()) {
+            return error;
+        }
     }
-    if (initialised_.load() < 0) {
-        return {"python_failed", manifest.name + ": " + start_error_.text};
+    Launch launch{slot, options_};
+    inbox_.push(&launch);
+    while (!launch.done.load()) {
+        launching_.park();
+    }
+    if (!launch.succeeded) {
+        return {"python_failed", slot.manifest.name + ": " + launch.error.text};
     }
     return {};
 }
@@ -238,26 +379,25 @@ void *Runtime::thread_main(void *self) {
     return nullptr;
 }
 
-void Runtime::run() {
-    {
-        std::vector<const char *> paths{priv_.c_str()}; // where the package erlang is
-        for (const std::string &path : options_.paths) {
-            paths.push_back(path.c_str());
-        }
-        std::string executable = manifest_.executable.string();
-        ep_start options{};
-        options.size = sizeof options;
-        options.big_integers = options_.big_integers ? 1 : 0;
-        options.executable = executable.c_str();
-        options.paths = paths.data();
-        options.path_count = paths.size();
-        const bool started = table_.start(&options, &start_error_) == EP_OK;
-        initialised_.store(started ? 1 : -1);
-        initialising_.unpark();
-        if (!started) {
-            return;
-        }
+void Runtime::start_backend(Launch &launch) {
+    std::vector<const char *> paths{priv_.c_str()}; // where the package erlang is
+    for (const std::string &path : launch.options.paths) {
+        paths.push_back(path.c_str());
     }
+    const std::string executable = launch.slot.manifest.executable.string();
+    ep_start options{};
+    options.size = sizeof options;
+    options.big_integers = launch.options.big_integers ? 1 : 0;
+    options.executable = executable.c_str();
+    options.paths = paths.data();
+    options.path_count = paths.size();
+    options.memory_limits = memory_limits_ ? 1 : 0;
+    launch.succeeded = launch.slot.table.start(&options, &launch.error) == EP_OK;
+    launch.done.store(true);
+    launching_.unpark();
+}
+
+void Runtime::run() {
     std::vector<std::unique_ptr<Order>> orders;
     auto interval = shortest_interval;
     for (;;) {
@@ -269,9 +409,13 @@ void Runtime::run() {
         inbox_.wait(deadline);
         for (Message *message = inbox_.take(); message != nullptr;) {
             Message *next = message->next;
-            orders.emplace_back(static_cast<Order *>(message));
+            if (message->kind == launch_message) {
+                start_backend(*static_cast<Launch *>(message));
+            } else {
+                orders.emplace_back(static_cast<Order *>(message));
+                interval = shortest_interval;
+            }
             message = next;
-            interval = shortest_interval;
         }
         std::erase_if(orders, [](const std::unique_ptr<Order> &order) { return order->carry_out(); });
     }

@@ -1,4 +1,4 @@
-// The VM-wide Python: which one, and the thread that initialised it.
+// The VM-wide Python: which one, the backends that drive it, and the thread that initialised it.
 #pragma once
 
 #include "../plain/inbox.hpp"
@@ -20,6 +20,8 @@ struct RuntimeOptions {
     std::vector<std::filesystem::path> search; // of the application; the core's own directories come before them
     std::vector<std::string> paths;            // for sys.path
     bool big_integers = false;
+    bool memory_limits = false;  // contexts with a memory_limit can be had
+    bool prefers_owngil = false; // of the Pythons that fit, one that can do owngil
 };
 
 struct RuntimeError {
@@ -27,27 +29,37 @@ struct RuntimeError {
     std::string text; // a sentence for people
 };
 
+// Which backend of the one Python a context wants: that of the main interpreter (worker, freethreaded), or that of
+// interpreters with a GIL each.
+enum class Kind : uint8_t { shared, owngil };
+
 class Runtime {
 public:
     explicit Runtime(const std::string &priv_directory);
 
     void configure(RuntimeOptions options);
     // Starts Python if that has not been tried; the outcome of the first try is final. Blocks. Any thread.
-    const RuntimeError *start();
+    RuntimeError start();
+    // Loads the other backend of the Python that runs, if that has not been tried. Blocks. Any thread.
+    RuntimeError load(Kind kind);
 
     struct Listing {
         std::vector<Manifest> manifests;
         Selection selection;
-        bool started = false;
+        std::vector<bool> loaded; // one a manifest
     };
     // What there is, and what is, or would be, chosen. Reads files. Any thread.
     Listing list();
 
-    // nullptr until start() succeeded; then for the life of the VM. Any thread.
-    const ep_backend *backend() const noexcept { return backend_.load(); }
-    // The chosen manifest; valid once backend() is not nullptr.
+    // nullptr until it has been loaded; then for the life of the VM. Any thread.
+    const ep_backend *backend(Kind kind) const noexcept { return slot(kind).ready.load(); }
+    bool started() const noexcept { return started_.load(); }
+    // The chosen manifest; constant once started().
     const Manifest &manifest() const noexcept { return manifest_; }
-    bool owngil_supported();
+    // Why contexts of mode owngil cannot be had, as an atom; empty when they can. Reads files until Python runs.
+    std::string owngil_problem();
+    // Whether contexts may have a limit; constant once started().
+    bool has_memory_limits() const noexcept { return memory_limits_; }
 
     // Interrupts request `serial` of a context. Any thread.
     void interrupt(Context *context, uint64_t serial);
@@ -56,29 +68,46 @@ public:
 
 private:
     struct Order;
+    struct Launch;
+
+    // A backend that is loaded, or could not be.
+    struct Slot {
+        bool tried = false;   // guarded by mutex_
+        RuntimeError failure; // guarded by mutex_; constant once tried
+        Manifest manifest;    // constant once tried
+        ep_backend table{};   // constant once ready
+        std::atomic<const ep_backend *> ready{nullptr};
+    };
+    Slot &slot(Kind kind) noexcept { return slots_[static_cast<size_t>(kind)]; }
+    const Slot &slot(Kind kind) const noexcept { return slots_[static_cast<size_t>(kind)]; }
 
     std::vector<std::filesystem::path> directories() const;
-    RuntimeError load();
+    Selection choose(const std::vector<Manifest> &manifests) const;
+    RuntimeError start_chosen();
+    RuntimeError wrong_wish() const;
+    const Manifest *sibling(const std::vector<Manifest> &manifests, const Manifest &of, Kind kind) const;
+    std::string owngil_problem(const std::vector<Manifest> &manifests, const Manifest &of) const;
+    RuntimeError load(Kind kind, const Manifest &manifest);
     RuntimeError open_python(const Manifest &manifest);
-    RuntimeError open_backend(const Manifest &manifest);
-    RuntimeError initialise(const Manifest &manifest);
+    RuntimeError open_backend(Slot &slot);
+    RuntimeError start_thread();
+    RuntimeError initialise(Slot &slot);
     static void *thread_main(void *self);
     void run();
+    void start_backend(Launch &launch);
 
     const std::string priv_;
     std::mutex mutex_;       // held while starting
     RuntimeOptions options_; // guarded by mutex_
     bool tried_ = false;     // guarded by mutex_
     RuntimeError failure_;   // guarded by mutex_; constant once tried_
-    Manifest manifest_;      // constant once backend_ is set
-    ep_backend table_{};     // likewise
-    std::atomic<const ep_backend *> backend_{nullptr};
+    bool python_runs_ = false;    // guarded by mutex_
+    bool memory_limits_ = false;  // constant once started_
+    Manifest manifest_;           // constant once started_
+    std::atomic<bool> started_{false};
+    Slot slots_[2];
     Inbox inbox_; // of the Python main thread
-
-    // Between start() and the thread it waits for.
-    std::atomic<int> initialised_{0}; // 1: done, -1: failed
-    Parker initialising_;
-    ep_error start_error_{};
+    Parker launching_; // for whoever holds mutex_ and waits for that thread
 };
 
 } // namespace ep

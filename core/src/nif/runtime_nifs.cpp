@@ -84,6 +84,12 @@ ERL_NIF_TERM nif_configure(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
     if (find(env, argv[0], "big_integers", value)) {
         options.big_integers = value == enif_make_atom(env, "integer");
     }
+    if (find(env, argv[0], "memory_limits", value)) {
+        options.memory_limits = value == core().atoms.true_;
+    }
+    if (find(env, argv[0], "prefers_owngil", value)) {
+        options.prefers_owngil = value == core().atoms.true_;
+    }
     if (find(env, argv[0], "max_atoms", value)) {
         unsigned max = 0;
         if (!enif_get_uint(env, value, &max)) {
@@ -103,17 +109,17 @@ ERL_NIF_TERM nif_configure(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
 }
 
 ERL_NIF_TERM nif_start_runtime(ErlNifEnv *env, int, const ERL_NIF_TERM[]) {
-    const RuntimeError *error = core().runtime.start();
-    if (error == nullptr) {
+    RuntimeError error = core().runtime.start();
+    if (error.code.empty()) {
         return core().atoms.ok;
     }
     return make_error(env,
-                      enif_make_tuple2(env, enif_make_atom(env, error->code.c_str()), make_binary(env, error->text)));
+                      enif_make_tuple2(env, enif_make_atom(env, error.code.c_str()), make_binary(env, error.text)));
 }
 
 ERL_NIF_TERM nif_runtime(ErlNifEnv *env, int, const ERL_NIF_TERM[]) {
     Runtime &runtime = core().runtime;
-    return runtime.backend() != nullptr ? describe(env, runtime.manifest(), "chosen", {}) : enif_make_new_map(env);
+    return runtime.started() ? describe(env, runtime.manifest(), "chosen", {}) : enif_make_new_map(env);
 }
 
 ERL_NIF_TERM nif_backends(ErlNifEnv *env, int, const ERL_NIF_TERM[]) {
@@ -126,7 +132,11 @@ ERL_NIF_TERM nif_backends(ErlNifEnv *env, int, const ERL_NIF_TERM[]) {
         }
         const bool chosen = listing.selection.chosen == i;
         const std::string &reason = chosen ? std::string{} : listing.selection.reasons[i];
-        terms.push_back(describe(env, manifest, chosen ? "chosen" : reason.empty() ? "available" : "refused", reason));
+        const char *status = chosen              ? "chosen"
+                             : !reason.empty()     ? "refused"
+                             : listing.loaded[i] ? "loaded"
+                                                   : "available";
+        terms.push_back(describe(env, manifest, status, reason));
     }
     return enif_make_list_from_array(env, terms.data(), static_cast<unsigned>(terms.size()));
 }
@@ -157,13 +167,22 @@ ERL_NIF_TERM nif_runner_leaves(ErlNifEnv *env, int, const ERL_NIF_TERM[]) {
     return core().runners.leaves(self) ? core().atoms.true_ : core().atoms.false_;
 }
 
+// What the Python that runs, or would, is capable of.
 ERL_NIF_TERM nif_execution_mode(ErlNifEnv *env, int, const ERL_NIF_TERM[]) {
     Runtime &runtime = core().runtime;
-    return enif_make_atom(env, runtime.backend() != nullptr ? runtime.manifest().mode.c_str() : "worker");
+    Manifest manifest;
+    if (runtime.started()) {
+        manifest = runtime.manifest();
+    } else if (Runtime::Listing listing = runtime.list(); listing.selection.chosen) {
+        manifest = listing.manifests[*listing.selection.chosen];
+    }
+    const bool subinterpreters = python_version(manifest.python) >= std::pair{3, 12};
+    return enif_make_atom(env, manifest.free_threading ? "free_threaded" : subinterpreters ? "subinterp" : "multi_executor");
 }
 
-ERL_NIF_TERM nif_owngil_supported(ErlNifEnv *, int, const ERL_NIF_TERM[]) {
-    return core().runtime.owngil_supported() ? core().atoms.true_ : core().atoms.false_;
+ERL_NIF_TERM nif_owngil_problem(ErlNifEnv *env, int, const ERL_NIF_TERM[]) {
+    const std::string problem = core().runtime.owngil_problem();
+    return problem.empty() ? core().atoms.ok : make_error(env, enif_make_atom(env, problem.c_str()));
 }
 
 ERL_NIF_TERM nif_function_registered(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {

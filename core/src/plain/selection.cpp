@@ -19,21 +19,6 @@ bool same_file(const fs::path &a, const fs::path &b) {
     return a == b || fs::equivalent(a, b, error);
 }
 
-// Empty when it fits.
-std::string python_mismatch(const Manifest &manifest, const std::string &wish) {
-    if (wish == "auto") {
-        return {};
-    }
-    if (wish.find('/') != std::string::npos) {
-        bool fits = same_file(manifest.executable, wish) || same_file(manifest.libpython, wish);
-        return fits ? "" : "it is for " + manifest.executable.string() + " and the configuration wants " + wish;
-    }
-    bool exact = manifest.python + (manifest.free_threading ? "t" : "") == wish;
-    return exact || flavoured(manifest) == wish
-               ? ""
-               : "it is for Python " + flavoured(manifest) + " and the configuration wants " + wish;
-}
-
 // The mode `worker` of a free-threaded Python is its backend `freethreaded`.
 std::string mode_mismatch(const Manifest &manifest, const std::string &wish) {
     bool fits = wish == "auto" || wish == manifest.mode || (wish == "worker" && manifest.mode == "freethreaded");
@@ -69,6 +54,25 @@ std::string explain(const std::vector<Manifest> &manifests, const std::vector<st
 }
 
 } // namespace
+
+std::string python_mismatch(const Manifest &manifest, const std::string &wish) {
+    if (wish == "auto") {
+        return {};
+    }
+    if (wish.find('/') != std::string::npos) {
+        bool fits = same_file(manifest.executable, wish) || same_file(manifest.libpython, wish);
+        return fits ? "" : "it is for " + manifest.executable.string() + " and the configuration wants " + wish;
+    }
+    bool exact = manifest.python + (manifest.free_threading ? "t" : "") == wish;
+    return exact || flavoured(manifest) == wish
+               ? ""
+               : "it is for Python " + flavoured(manifest) + " and the configuration wants " + wish;
+}
+
+bool same_python(const Manifest &a, const Manifest &b) {
+    return a.free_threading == b.free_threading && python_version(a.python) == python_version(b.python) &&
+           same_file(a.libpython, b.libpython);
+}
 
 Selection select(const std::vector<Manifest> &manifests, const Wish &wish) {
     Selection selection;

@@ -27,4 +27,10 @@ struct Selection {
 // freethreaded serves it.
 Selection select(const std::vector<Manifest> &manifests, const Wish &wish);
 
+// Why a backend is not for the Python that `wish` names; empty when it is.
+std::string python_mismatch(const Manifest &manifest, const std::string &wish);
+
+// Whether two backends are for the same libpython.
+bool same_python(const Manifest &a, const Manifest &b);
+
 } // namespace ep

@@ -14,8 +14,9 @@ static ep_status forged_start(const ep_start *options, ep_error *error) {
     return EP_OK;
 }
 
-static ep_status forged_open(ep_context *context, ep_interp **interp, ep_error *error) {
+static ep_status forged_open(ep_context *context, const ep_open *options, ep_interp **interp, ep_error *error) {
     (void)context;
+    (void)options;
     (void)interp;
     snprintf(error->text, sizeof error->text, "this backend is forged and has no interpreters");
     return EP_FAILED;
@@ -53,7 +54,8 @@ static inline ep_status forged_fill(ep_backend *table) {
                           forged_with_interp,
                           forged_serve,
                           forged_with_number,
-                          forged_interrupt};
+                          forged_interrupt,
+                          NULL};
     return EP_OK;
 }
 

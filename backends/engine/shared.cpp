@@ -1,0 +1,84 @@
+#include "shared.hpp"
+
+namespace ep {
+
+namespace {
+
+ep_status start(const ep_start *options, ep_error *error) noexcept {
+    try {
+        Engine &all = engine();
+        start_python(*options);
+        PyEval_RestoreThread(all.main_thread);
+        try {
+            all.main = set_up_interpreter().release();
+        } catch (const py::Raised &) {
+            set_error(error, "the package erlang cannot be imported: " + take_exception_text());
+        }
+        PyEval_SaveThread();
+        return all.main != nullptr ? EP_OK : EP_FAILED;
+    } catch (const std::exception &failure) {
+        set_error(error, failure.what());
+        return EP_FAILED;
+    }
+}
+
+// Everything of the context's that is Python goes while its thread is attached, the thread state last.
+void give_up(ep_interp *interp) {
+    PyThreadState *thread = interp->thread;
+    delete interp;
+    PyThreadState_Clear(thread);
+    PyThreadState_DeleteCurrent();
+}
+
+ep_status open(ep_context *context, const ep_open *options, ep_interp **result, ep_error *error) noexcept {
+    if (options->memory_limit != 0) {
+        set_error(error, "contexts that share an interpreter share its memory");
+        return EP_FAILED;
+    }
+    auto *interp = new ep_interp;
+    interp->context = context;
+    interp->interpreter = engine().main;
+    interp->thread = PyThreadState_New(interp->interpreter->python);
+    if (interp->thread == nullptr) {
+        set_error(error, "Python has no memory for another thread");
+        delete interp;
+        return EP_FAILED;
+    }
+    PyEval_RestoreThread(interp->thread);
+    try {
+        set_up_context(*interp);
+    } catch (const py::Raised &) {
+        set_error(error, take_exception_text());
+        give_up(interp);
+        return EP_FAILED;
+    }
+    PyEval_SaveThread();
+    set_current_interp(interp);
+    *result = interp;
+    return EP_OK;
+}
+
+void close(ep_interp *interp) noexcept {
+    PyEval_RestoreThread(interp->thread);
+    interp->interpreter->slots.remove_all_of(interp->context);
+    interp->globals = {};
+    collect_dead_spaces(*interp->interpreter);
+    PyErr_Clear();
+    set_current_interp(nullptr);
+    ErlNifEnv *send_env = interp->send_env;
+    give_up(interp);
+    enif_free_env(send_env);
+}
+
+ep_status interrupt(ep_interp *interp, uint64_t serial) noexcept {
+    PyEval_RestoreThread(engine().main_thread);
+    const bool raised = raise_interrupted(*interp, serial);
+    PyEval_SaveThread();
+    return raised ? EP_OK : EP_FAILED;
+}
+
+} // namespace
+
+const Mode shared_mode{start, open, close, interrupt, nullptr};
+
+} // namespace ep

@@ -1,0 +1,110 @@
+#include "interrupter.hpp"
+
+#include <chrono>
+#include <pthread.h>
+#include <utility>
+#include <vector>
+
+namespace ep {
+
+namespace {
+
+constexpr size_t stack_size = 256 * 1024; // runs no Python code
+// How long the threads of an interpreter that ends may take to end by themselves, and to clean up once interrupted.
+constexpr std::chrono::milliseconds patience{500};
+
+// Every other thread of the interpreter the calling one is attached to.
+void interrupt_all(PyThreadState *self, PyObject *exception) {
+    std::vector<PyThreadState *> threads;
+    for (PyThreadState *thread = PyInterpreterState_ThreadHead(PyThreadState_GetInterpreter(self)); thread != nullptr;
+         thread = PyThreadState_Next(thread)) {
+        if (thread != self) {
+            threads.push_back(thread);
+        }
+    }
+    for (PyThreadState *thread : threads) { // with the GIL, so that none of them has gone meanwhile
+        py::compat::set_async_exception(thread, exception);
+    }
+}
+
+} // namespace
+
+bool Interrupter::interrupt(uint64_t serial) {
+    std::lock_guard lock{mutex_};
+    if (delivered_ == serial) {
+        delivered_ = 0;
+        return true;
+    }
+    wanted_ = serial;
+    if (!runs_ && !stopping_) {
+        runs_ = start_thread();
+    }
+    return false; // asked again soon
+}
+
+void Interrupter::hound() {
+    std::lock_guard lock{mutex_};
+    hounding_ = true;
+    if (!runs_ && !stopping_) {
+        runs_ = start_thread();
+    }
+}
+
+void Interrupter::stop() {
+    std::unique_lock lock{mutex_};
+    stopping_ = true;
+    changed_.notify_all();
+    changed_.wait(lock, [this] { return !runs_; });
+}
+
+bool Interrupter::start_thread() {
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, stack_size);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_t thread;
+    const int error = pthread_create(&thread, &attributes, thread_main, this);
+    pthread_attr_destroy(&attributes);
+    return error == 0; // else the next order tries again
+}
+
+void *Interrupter::thread_main(void *self) {
+    static_cast<Interrupter *>(self)->run();
+    return nullptr;
+}
+
+void Interrupter::run() {
+    std::unique_lock lock{mutex_};
+    while (!stopping_ && (wanted_ != 0 || hounding_)) {
+        if (hounding_ && wanted_ == 0 && changed_.wait_for(lock, patience, [this] { return stopping_; })) {
+            break;
+        }
+        const uint64_t serial = std::exchange(wanted_, 0);
+        const bool everything = hounding_;
+        lock.unlock();
+        deliver(serial, everything);
+        lock.lock();
+    }
+    runs_ = false;
+    changed_.notify_all(); // with the mutex: the object may be gone once it is released
+}
+
+void Interrupter::deliver(uint64_t serial, bool everything) {
+    PyThreadState *self = PyThreadState_New(interp_.interpreter->python);
+    if (self == nullptr) {
+        return;
+    }
+    PyEval_RestoreThread(self);
+    const bool raised = serial != 0 && raise_interrupted(interp_, serial);
+    if (everything) {
+        interrupt_all(self, interp_.interpreter->state->interrupted.get());
+    }
+    PyThreadState_Clear(self);
+    PyThreadState_DeleteCurrent();
+    if (raised) {
+        std::lock_guard lock{mutex_};
+        delivered_ = serial;
+    }
+}
+
+} // namespace ep
