@@ -6,7 +6,7 @@ demo: setup
 	@tools/demo
 
 test: setup
-	@tools/test dev
+	@tools/test
 
 bench: setup
 	@tools/bench

@@ -25,13 +25,13 @@ init([]) ->
 
 %% @doc Starts a context and waits until it can work; see {@link py_context:start_link/2}.
 -spec start_context(term(), py_context:context_mode() | py_context:options()) -> {ok, pid()} | {error, term()}.
-start_context(Id, Mode) when is_atom(Mode) ->
-    start_context(Id, #{mode => Mode});
-start_context(Id, Options) ->
+start_context(Id, Options) when is_map(Options) ->
     case start_contexts([Id], Options) of
         {ok, [Pid]} -> {ok, Pid};
         {error, _} = Error -> Error
-    end.
+    end;
+start_context(Id, Mode) ->
+    start_context(Id, #{mode => Mode}).
 
 %% @doc Starts one context for each Id, all at the same time. Either all of them come up, or none stays.
 -spec start_contexts([term()], py_context:options()) -> {ok, [pid()]} | {error, term()}.

@@ -117,8 +117,8 @@ class Build:
         missing = []
         for module in MODULES:
             command = [self._python, "-c", f"import {module}"]
-            run = subprocess.run(command, env=self._environment(), stdin=subprocess.DEVNULL, capture_output=True)
-            if run.returncode:
+            environment = self._environment_of_python()
+            if subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True).returncode:
                 missing.append(module)
         if missing:
             raise Refused(f"Python {self.name} came out without {', '.join(missing)}; `tools/setup pythons` brings the "
@@ -134,20 +134,24 @@ class Build:
             Path(f"{self._staging}{self.prefix}").rename(self.prefix)
 
     def _install_pip(self) -> None:
-        """The wheel that comes with the source, run from itself. Unlike this, ensurepip is content with a former one."""
+        """From the wheel that comes with the source. ensurepip would be content with the one of a former build."""
         for wheel in self._source.glob("Lib/ensurepip/_bundled/pip-*.whl"):
-            self._command(self._python, wheel / "pip", "install", "--isolated", "--no-index", "--no-cache-dir",
-                          "--ignore-installed", "--no-warn-script-location", "--root", self._staging, wheel)
+            options = ("--isolated", "--no-index", "--no-cache-dir", "--ignore-installed", "--no-warn-script-location")
+            self._command(
+                self._python, wheel / "pip", "install", *options, "--find-links", wheel.parent, "--root", self._staging,
+                "pip", environment=self._environment_of_python(),
+            )
 
-    def _command(self, *command: str | Path, steps: int = 0) -> None:
+    def _command(self, *command: str | Path, steps: int = 0, environment: dict[str, str] | None = None) -> None:
         done = 0
         with open(self._log, "a", encoding="utf-8") as log:
             log.write(f"$ {shlex.join(map(str, command))}\n")
             log.flush()
             # The lock goes along: when this process is killed, the name is taken until the last of these has ended.
             with subprocess.Popen(
-                command, cwd=self._source, env=self._environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT, text=True, errors="replace", pass_fds=(self._lock,), start_new_session=True,
+                command, cwd=self._source, env=environment or self._environment(), pass_fds=(self._lock,),
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                start_new_session=True,
             ) as process:
                 try:
                     for line in process.stdout:
@@ -163,9 +167,12 @@ class Build:
             failure = f"`{command[0]}` of Python {self.name} failed; all that it said: {self._log}"
             raise Refused("\n".join([*last, failure]))
 
-    def _environment(self) -> dict[str, str]:
+    @staticmethod
+    def _environment() -> dict[str, str]:
         """Without what is meant for a Python, or for the make that called this."""
         ours = ("PYTHON", "MAKE", "MFLAGS", "DESTDIR", "LD_PRELOAD", "LDFLAGS", "ASAN_", "LSAN_", "TSAN_")
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-        environment[LIBRARY_PATH] = str(self._source)  # for what was compiled and is not at its place yet
-        return environment
+        return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+
+    def _environment_of_python(self) -> dict[str, str]:
+        """For the one that was compiled and whose library is not at its place yet."""
+        return {**self._environment(), LIBRARY_PATH: str(self._source)}

@@ -67,6 +67,7 @@ public:
     std::atomic<int64_t> atoms_made{0};
     // How long an erlang.call waits for its answer before a request it does not depend on is served meanwhile.
     std::atomic<std::chrono::milliseconds> patience{std::chrono::milliseconds{10}};
+    std::atomic<bool> crowded{false}; // there were many requests, and their memory has not been given back yet
     std::atomic<uint64_t> next_unique{1};
 };
 

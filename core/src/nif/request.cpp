@@ -11,6 +11,17 @@ namespace {
 constexpr int index_bits = 22;                                // as many as the pool can have
 constexpr uint64_t generation_mask = (uint64_t{1} << 36) - 1; // so that a handle is a small integer to the VM
 
+// Tens of thousands of requests in line have taken memory that nobody needs once they are over.
+void note_load(uint64_t live) {
+    constexpr uint64_t crowd = 4096;
+    std::atomic<bool> &crowded = core().crowded;
+    if (live >= crowd) {
+        crowded.store(true, std::memory_order_relaxed);
+    } else if (live < crowd / 64 && crowded.load(std::memory_order_relaxed) && crowded.exchange(false)) {
+        core().runtime.tidy();
+    }
+}
+
 } // namespace
 
 bool request_granted(Semaphore::Waiter *waiter, void *environment) {
@@ -84,6 +95,7 @@ void recycle(Request *request, ErlNifEnv *caller) {
     request->state.recycle();
     request->empty(request->index);
     core().requests.give(request);
+    note_load(core().requests.live());
     if (space != nullptr) {
         enif_release_resource(space);
     }

@@ -1,5 +1,6 @@
 #include "runtime.hpp"
 
+#include "../plain/spare_memory.hpp"
 #include "../plain/thread_name.hpp"
 #include "context.hpp"
 #include "core.hpp"
@@ -26,6 +27,7 @@ constexpr AbiVersion core_abi{EP_ABI_MAJOR, EP_ABI_MINOR};
 constexpr size_t stack_size = 16 * 1024 * 1024; // as a context's
 constexpr uint32_t order_message = 1;
 constexpr uint32_t launch_message = 2;
+constexpr uint32_t tidy_message = 3;
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds shortest_interval{5};
 constexpr std::chrono::milliseconds longest_interval{1000};
@@ -411,6 +413,9 @@ void Runtime::run() {
             Message *next = message->next;
             if (message->kind == launch_message) {
                 start_backend(*static_cast<Launch *>(message));
+            } else if (message->kind == tidy_message) {
+                delete message;
+                give_spare_memory_back();
             } else {
                 orders.emplace_back(static_cast<Order *>(message));
                 interval = shortest_interval;
@@ -448,6 +453,12 @@ void Runtime::interrupt(Context *context, uint64_t serial) {
 
 void Runtime::hound(Context *context) {
     inbox_.push(new Order{context, 0});
+}
+
+void Runtime::tidy() {
+    auto *message = new Message;
+    message->kind = tidy_message;
+    inbox_.push(message);
 }
 
 } // namespace ep

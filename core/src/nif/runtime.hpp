@@ -65,6 +65,8 @@ public:
     void interrupt(Context *context, uint64_t serial);
     // Interrupts a context that was stopped, again and again, until its thread has ended. Any thread.
     void hound(Context *context);
+    // Gives memory that nobody uses back to the system, soon. Any thread.
+    void tidy();
 
 private:
     struct Order;
