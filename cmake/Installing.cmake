@@ -9,6 +9,12 @@ if(ERLANG_PYTHON_COMPILE_ERLANG)
     install(DIRECTORY "${EP_EBIN_DIR}/" DESTINATION "${app}/ebin" COMPONENT core
         FILES_MATCHING PATTERN "*.beam" PATTERN "*.app")
 endif()
+# The command finds the application by the way from one to the other, so that a prefix can be moved.
+cmake_path(ABSOLUTE_PATH CMAKE_INSTALL_BINDIR BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}" OUTPUT_VARIABLE bin)
+cmake_path(ABSOLUTE_PATH app BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}" OUTPUT_VARIABLE EP_APPLICATION_FROM_BIN)
+cmake_path(RELATIVE_PATH EP_APPLICATION_FROM_BIN BASE_DIRECTORY "${bin}")
+configure_file(bin/erlang_python bin/erlang_python @ONLY)
+install(PROGRAMS "${CMAKE_CURRENT_BINARY_DIR}/bin/erlang_python" DESTINATION "${CMAKE_INSTALL_BINDIR}" COMPONENT core)
 install(DIRECTORY python/ DESTINATION "${app}/priv" COMPONENT core
     FILES_MATCHING PATTERN "*.py" PATTERN "*.pyi" PATTERN "py.typed" PATTERN "__pycache__" EXCLUDE)
 

@@ -76,7 +76,7 @@ struct ep_interp {
     std::mutex interrupt_mutex; // guards the next three; taken attached
     uint64_t running = 0;       // serial of the request whose code runs
     uint64_t interrupted = 0;   // serial of the one that was sent an asynchronous exception
-    bool imports = false;       // the import system has been at work for it; without a GIL only
+    bool importing = false;     // the import system itself is at work for it; kept without a GIL only
 
     // Drops every object, before the interpreter or the thread state ends. Attached.
     void clear();
@@ -101,8 +101,8 @@ Engine &engine() noexcept;
 ep_interp *current_interp() noexcept;
 void set_current_interp(ep_interp *interp) noexcept;
 
-// Loads our modules into the attached interpreter.
-std::unique_ptr<Interpreter> set_up_interpreter();
+// Loads our modules into the attached interpreter. When that fails, the object has to outlive the interpreter all the same.
+void set_up_interpreter(Interpreter &interpreter);
 // Gives a context that is attached its namespace.
 void set_up_context(ep_interp &interp);
 // Puts the module _erlang into the attached interpreter's sys.modules.
@@ -132,14 +132,31 @@ private:
 
     ep_interp &interp_;
     uint64_t below_ = 0;
-    bool imports_below_ = false;
+    bool importing_below_ = false;
 };
 
 // Sends the request an exception if it is the one that runs and nothing is in the way. Another thread than its own,
 // attached to its interpreter.
 bool raise_interrupted(ep_interp &interp, uint64_t serial);
-// A thread is about to import. False: it was interrupted, which is raised.
-bool note_import();
+// While the import system itself works, or code that it has called, on the calling thread. No interrupt comes in the
+// middle of it: that would leave a module's lock taken. Attached.
+class Importing {
+public:
+    Importing() : interp_(current_interp()) {}
+    ~Importing();
+    Importing(const Importing &) = delete;
+    Importing &operator=(const Importing &) = delete;
+    // False: the request was interrupted before, which is raised.
+    bool enter(bool importing);
+
+private:
+    ep_interp *interp_;
+    bool before_ = false;
+    bool entered_ = false;
+};
+
+// Makes the import system of the attached interpreter say when it works. Without a GIL only.
+void watch_imports();
 
 // What a mode does in its own way.
 struct Mode {
@@ -168,5 +185,7 @@ void forget_interrupt(ep_interp &interp);
 void install_sandbox();
 // The same for what raises no audit event. Attached.
 void close_sandbox_gaps();
+// Puts a function that refuses in place of one of a module, in every module made from the same definition.
+void replace_function(PyObject *module, const char *name, PyMethodDef &refusal);
 
 } // namespace ep

@@ -1,6 +1,5 @@
 // Exceptions from outside for code that runs.
 #include "engine.hpp"
-#include "world.hpp"
 
 #include <utility>
 
@@ -34,41 +33,36 @@ void set_interrupted(ep_interp &interp) {
 } // namespace
 
 bool raise_interrupted(ep_interp &interp, uint64_t serial) {
-    if (!py::compat::has_gil) {
-        // Stopping the others to look at a thread would make them wait for a C function that one is in. It need not be
-        // done for a request that has imported nothing: before it does, note_import() looks whether it was interrupted.
-        std::lock_guard lock{interp.interrupt_mutex};
-        if (interp.running != serial) {
-            return false;
-        }
-        if (!interp.imports) {
-            set_interrupted(interp);
-            return true;
-        }
-    }
-    World stopped{interp.interpreter->python};
-    // Taken attached by the thread itself, so that with a GIL it is free; without one it may have been stopped with it.
-    std::unique_lock lock{interp.interrupt_mutex, std::try_to_lock};
-    if (!lock || interp.running != serial || is_importing(interp.thread)) {
+    std::lock_guard lock{interp.interrupt_mutex};
+    // With a GIL its thread does not run now, and can be looked at; without one it says itself what it does.
+    const bool wrong_moment = py::compat::has_gil ? is_importing(interp.thread) : interp.importing;
+    if (interp.running != serial || wrong_moment) {
         return false;
     }
     set_interrupted(interp);
     return true;
 }
 
-bool note_import() {
-    ep_interp *interp = current_interp();
-    if (py::compat::has_gil || interp == nullptr) {
+bool Importing::enter(bool importing) {
+    if (interp_ == nullptr) {
         return true;
     }
-    std::lock_guard lock{interp->interrupt_mutex};
-    interp->imports = true;
-    if (interp->interrupted == 0 || !py::compat::async_exception_pending(interp->thread)) {
+    std::lock_guard lock{interp_->interrupt_mutex};
+    before_ = std::exchange(interp_->importing, importing);
+    entered_ = true;
+    if (!importing || interp_->interrupted == 0 || !py::compat::async_exception_pending(interp_->thread)) {
         return true;
     }
-    py::compat::set_async_exception(interp->thread, nullptr);
-    PyErr_SetNone(interp->interpreter->state->interrupted.get());
+    py::compat::set_async_exception(interp_->thread, nullptr);
+    PyErr_SetNone(interp_->interpreter->state->interrupted.get());
     return false;
+}
+
+Importing::~Importing() {
+    if (entered_) {
+        std::lock_guard lock{interp_->interrupt_mutex};
+        interp_->importing = before_;
+    }
 }
 
 void forget_interrupt(ep_interp &interp) {
@@ -82,14 +76,14 @@ Running::Running(ep_interp &interp, uint64_t serial) : interp_(interp) {
     std::lock_guard lock{interp_.interrupt_mutex};
     forget();
     below_ = std::exchange(interp_.running, serial);
-    imports_below_ = std::exchange(interp_.imports, false);
+    importing_below_ = std::exchange(interp_.importing, false);
 }
 
 Running::~Running() {
     std::lock_guard lock{interp_.interrupt_mutex};
     forget();
     interp_.running = below_;
-    interp_.imports = imports_below_;
+    interp_.importing = importing_below_;
 }
 
 void Running::forget() {

@@ -94,10 +94,9 @@ std::string take_exception_text() {
     return result;
 }
 
-std::unique_ptr<Interpreter> set_up_interpreter() {
-    auto interpreter = std::make_unique<Interpreter>();
-    interpreter->id = engine().host->unique();
-    interpreter->python = PyInterpreterState_Get();
+void set_up_interpreter(Interpreter &interpreter) {
+    interpreter.id = engine().host->unique();
+    interpreter.python = PyInterpreterState_Get();
     PyObject *path = PySys_GetObject("path");
     for (auto directory = engine().paths.rbegin(); directory != engine().paths.rend(); ++directory) {
         py::Ref text = py::Ref::check(PyUnicode_DecodeFSDefault(directory->c_str()));
@@ -105,14 +104,16 @@ std::unique_ptr<Interpreter> set_up_interpreter() {
             py::check(PyList_Insert(path, 0, text.get()));
         }
     }
-    interpreter->module = add_module(*interpreter);
-    interpreter->state = static_cast<ModuleState *>(PyModule_GetState(interpreter->module.get()));
-    interpreter->builtins = py::Ref::check(PyImport_ImportModule("builtins"));
-    interpreter->main =
+    interpreter.module = add_module(interpreter);
+    interpreter.state = static_cast<ModuleState *>(PyModule_GetState(interpreter.module.get()));
+    interpreter.builtins = py::Ref::check(PyImport_ImportModule("builtins"));
+    interpreter.main =
         py::Ref::check(PyImport_AddModule("__main__") != nullptr ? PyImport_ImportModule("__main__") : nullptr);
     close_sandbox_gaps();
-    interpreter->package = py::Ref::check(PyImport_ImportModule("erlang"));
-    return interpreter;
+    interpreter.package = py::Ref::check(PyImport_ImportModule("erlang"));
+    if (!py::compat::has_gil) {
+        watch_imports();
+    }
 }
 
 void set_up_context(ep_interp &interp) {
@@ -156,6 +157,13 @@ void start_python(const ep_start &options) {
     install_sandbox();
     initialise(options);
     leave_signals_alone();
+    try {
+        close_sandbox_gaps();
+    } catch (const py::Raised &) {
+        const std::string reason = take_exception_text();
+        PyEval_SaveThread();
+        throw std::runtime_error{"the sandbox cannot be set up: " + reason};
+    }
     all.main_thread = PyEval_SaveThread();
 }
 

@@ -19,9 +19,6 @@ constexpr const char *message = "%s is blocked in Erlang VM context. A fork() or
                                 "Use an Erlang port (open_port/2) to run a program.";
 
 int hook(const char *event, PyObject *, void *) {
-    if (std::strcmp(event, "import") == 0) {
-        return note_import() ? 0 : -1;
-    }
     if (event[0] != 'o' && event[0] != 's' && event[0] != 'p') {
         return 0;
     }
@@ -34,13 +31,24 @@ int hook(const char *event, PyObject *, void *) {
     return 0;
 }
 
-PyObject *blocked(PyObject *, PyObject *, PyObject *) {
+PyObject *refuse_fork_exec(PyObject *, PyObject *, PyObject *) {
     PyErr_Format(PyExc_RuntimeError, message, "_posixsubprocess.fork_exec");
     return nullptr;
 }
 
-PyMethodDef blocked_method = {"fork_exec", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(blocked)),
-                              METH_VARARGS | METH_KEYWORDS, "Blocked: it forks."};
+PyObject *refuse_forkpty(PyObject *, PyObject *, PyObject *) {
+    PyErr_Format(PyExc_RuntimeError, message, "os.forkpty");
+    return nullptr;
+}
+
+PyCFunction as_function(PyCFunctionWithKeywords function) {
+    return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
+}
+
+PyMethodDef blocked_fork_exec = {"fork_exec", as_function(refuse_fork_exec), METH_VARARGS | METH_KEYWORDS,
+                                 "Blocked: it forks."};
+PyMethodDef blocked_forkpty = {"forkpty", as_function(refuse_forkpty), METH_VARARGS | METH_KEYWORDS,
+                               "Blocked: it forks."};
 
 } // namespace
 
@@ -50,26 +58,44 @@ void install_sandbox() {
     }
 }
 
-// multiprocessing reaches fork_exec without an event of its own.
-void close_sandbox_gaps() {
-    PyObject *module = PyImport_ImportModule("_posixsubprocess");
-    if (module == nullptr) {
-        PyErr_Clear(); // a Python without it has nothing to close
+void replace_function(PyObject *module, const char *name, PyMethodDef &refusal) {
+    py::Ref original = py::Ref::steal(PyObject_GetAttrString(module, name));
+    if (!original) {
+        PyErr_Clear();
         return;
     }
-    py::Ref owned = py::Ref::steal(module);
-    // A module that is removed from sys.modules and imported again is made from the same definition: so that is changed,
-    // too.
-    py::Ref original = py::Ref::check(PyObject_GetAttrString(module, "fork_exec"));
+    // A module that is removed from sys.modules and imported again is made from the same definition, as those of other
+    // interpreters are: so that is changed, too, before there are any.
     if (PyCFunction_Check(original.get())) {
         PyMethodDef *definition = reinterpret_cast<PyCFunctionObject *>(original.get())->m_ml;
-        if (definition != &blocked_method) {
-            definition->ml_meth = blocked_method.ml_meth;
-            definition->ml_flags = blocked_method.ml_flags;
+        if (definition->ml_meth != refusal.ml_meth) {
+            definition->ml_meth = refusal.ml_meth;
+            definition->ml_flags = refusal.ml_flags;
         }
     }
-    py::Ref function = py::Ref::check(PyCFunction_New(&blocked_method, nullptr));
-    py::check(PyObject_SetAttrString(module, "fork_exec", function.get()));
+    py::Ref function = py::Ref::check(PyCFunction_New(&refusal, nullptr));
+    py::check(PyObject_SetAttrString(module, name, function.get()));
+}
+
+namespace {
+
+// A Python without the module or the function has nothing to close.
+void replace(const char *module_name, const char *name, PyMethodDef &refusal) {
+    py::Ref module = py::Ref::steal(PyImport_ImportModule(module_name));
+    if (module) {
+        replace_function(module.get(), name, refusal);
+    }
+    PyErr_Clear();
+}
+
+} // namespace
+
+void close_sandbox_gaps() {
+    // multiprocessing reaches it without an event of its own.
+    replace("_posixsubprocess", "fork_exec", blocked_fork_exec);
+    // In other interpreters than the main one it is refused before there is an event, and in other words.
+    replace("posix", "forkpty", blocked_forkpty);
+    replace("os", "forkpty", blocked_forkpty);
 }
 
 } // namespace ep

@@ -56,7 +56,7 @@ private:
             }
         }
         py::Ref dict = py::Ref::check(PyDict_Copy(interp_.globals.get()));
-        *request_.env_slot = slots.add(dict.copy(), interp_.context);
+        *request_.env_slot = slots.add(dict.copy(), &interp_);
         return dict;
     }
 
@@ -206,7 +206,7 @@ private:
 
     ERL_NIF_TERM keep(py::Ref object) {
         Interpreter &interpreter = *interp_.interpreter;
-        uint64_t slot = interpreter.slots.add(std::move(object), interp_.context);
+        uint64_t slot = interpreter.slots.add(std::move(object), &interp_);
         return engine().host->make_object(request_.out, interp_.context, interpreter.id, slot);
     }
 

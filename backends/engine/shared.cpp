@@ -10,7 +10,9 @@ ep_status start(const ep_start *options, ep_error *error) noexcept {
         start_python(*options);
         PyEval_RestoreThread(all.main_thread);
         try {
-            all.main = set_up_interpreter().release();
+            auto *main = new Interpreter; // lives as long as the VM
+            set_up_interpreter(*main);
+            all.main = main;
         } catch (const py::Raised &) {
             set_error(error, "the package erlang cannot be imported: " + take_exception_text());
         }
@@ -60,7 +62,7 @@ ep_status open(ep_context *context, const ep_open *options, ep_interp **result, 
 
 void close(ep_interp *interp) noexcept {
     PyEval_RestoreThread(interp->thread);
-    interp->interpreter->slots.remove_all_of(interp->context);
+    interp->interpreter->slots.remove_all_of(interp);
     interp->globals = {};
     collect_dead_spaces(*interp->interpreter);
     PyErr_Clear();

@@ -1,5 +1,6 @@
 #include "ending.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -7,8 +8,7 @@ namespace ep {
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
-constexpr std::chrono::seconds patience{10}; // with threads that were interrupted and still run
+constexpr std::chrono::milliseconds longest_pause{500};
 
 // Calls a function of a module that is imported already.
 void call(const char *module_name, const char *function) {
@@ -28,44 +28,40 @@ bool is_alone(PyThreadState *self) {
     return first == self && PyThreadState_Next(first) == nullptr;
 }
 
-// Threads that the module threading knows nothing of have no join.
-bool wait_until_alone(PyThreadState *self) {
-    const auto deadline = Clock::now() + patience;
+// Threads that are daemons, or that the module threading knows nothing of, have no join.
+void wait_until_alone(PyThreadState *self) {
     auto pause = std::chrono::milliseconds{1};
     while (!is_alone(self)) {
-        if (Clock::now() >= deadline) {
-            return false;
-        }
         PyEval_SaveThread();
         std::this_thread::sleep_for(pause);
         PyEval_RestoreThread(self);
-        pause = std::min(2 * pause, std::chrono::milliseconds{50});
+        pause = std::min(2 * pause, longest_pause);
     }
-    return true;
 }
 
 } // namespace
 
-bool end_interpreter(PyThreadState *thread, Interrupter &interrupter) {
-    interrupter.hound();
-    // What Py_EndInterpreter would do itself, and not come back from while a thread runs on.
+void silence_threads() {
+    py::Ref name = py::Ref::steal(PyUnicode_FromString("threading"));
+    py::Ref threading = py::Ref::steal(name ? PyImport_GetModule(name.get()) : nullptr);
+    if (threading) {
+        py::Ref module = py::Ref::steal(PyImport_ImportModule("erlang._ending"));
+        py::Ref done = py::Ref::steal(module ? PyObject_CallMethod(module.get(), "silence", nullptr) : nullptr);
+    }
+    PyErr_Clear();
+}
+
+void end_threads(PyThreadState *thread, Interrupter &interrupter) {
+    // What Py_EndInterpreter would do itself, too, and interrupt nobody for.
     call("threading", "_shutdown");
     call("atexit", "_run_exitfuncs");
-    bool alone = wait_until_alone(thread); // counts the interrupter's own state while it delivers
-    PyEval_SaveThread();
-    interrupter.stop();
-    PyEval_RestoreThread(thread);
-    py::compat::set_async_exception(thread, nullptr);
-    alone = alone && is_alone(thread);
-    if (!alone) {
-        constexpr std::string_view text = "the interpreter of a stopped context stays: its Python code has started "
-                                          "threads that cannot be ended";
-        engine().host->log(EP_LEVEL_WARNING, text.data(), text.size());
+    do {
+        wait_until_alone(thread); // the interrupter's own thread counts while it delivers
         PyEval_SaveThread();
-        return false;
-    }
-    Py_EndInterpreter(thread);
-    return true;
+        interrupter.stop();
+        PyEval_RestoreThread(thread);
+    } while (!is_alone(thread));
+    py::compat::set_async_exception(thread, nullptr);
 }
 
 } // namespace ep

@@ -5,9 +5,12 @@
 
 namespace ep {
 
-// Ends the attached interpreter, with all threads its Python code has started. Python can only do that once the calling
-// thread is the last; code in threads that do not end by themselves is interrupted. False when some of them cannot be
-// ended: the interpreter stays then, with its memory, for as long as the VM lives. [context-thread]
-bool end_interpreter(PyThreadState *thread, Interrupter &interrupter);
+// From now on threads that end with an interrupt do so without a word. Attached.
+void silence_threads();
+
+// Ends all threads the attached interpreter's code has started, so that the calling one is the last: only then can Python
+// end the interpreter. Code in threads that do not end by themselves is interrupted; those in a C function are waited for,
+// for as long as that takes. [context-thread]
+void end_threads(PyThreadState *thread, Interrupter &interrupter);
 
 } // namespace ep

@@ -1,5 +1,6 @@
 #include "interrupter.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <pthread.h>
 #include <utility>
@@ -12,6 +13,8 @@ namespace {
 constexpr size_t stack_size = 256 * 1024; // runs no Python code
 // How long the threads of an interpreter that ends may take to end by themselves, and to clean up once interrupted.
 constexpr std::chrono::milliseconds patience{500};
+constexpr std::chrono::milliseconds longest_pause{30'000};
+constexpr int rounds_until_warning = 12;
 
 // Every other thread of the interpreter the calling one is attached to.
 void interrupt_all(PyThreadState *self, PyObject *exception) {
@@ -74,14 +77,23 @@ void *Interrupter::thread_main(void *self) {
 }
 
 void Interrupter::run() {
+    int rounds = 0;
+    auto pause = patience;
     std::unique_lock lock{mutex_};
     while (!stopping_ && (wanted_ != 0 || hounding_)) {
-        if (hounding_ && wanted_ == 0 && changed_.wait_for(lock, patience, [this] { return stopping_; })) {
+        if (hounding_ && wanted_ == 0 && changed_.wait_for(lock, pause, [this] { return stopping_; })) {
             break;
         }
+        pause = std::min(pause + pause / 8, longest_pause); // a thread in a C function may take for ever
         const uint64_t serial = std::exchange(wanted_, 0);
         const bool everything = hounding_;
         lock.unlock();
+        if (everything && ++rounds == rounds_until_warning) {
+            constexpr std::string_view text =
+                "a context that was stopped still waits for threads that its Python code has started and that are in a C "
+                "function; its interpreter keeps its memory until they end";
+            engine().host->log(EP_LEVEL_WARNING, text.data(), text.size());
+        }
         deliver(serial, everything);
         lock.lock();
     }
@@ -97,7 +109,9 @@ void Interrupter::deliver(uint64_t serial, bool everything) {
     PyEval_RestoreThread(self);
     const bool raised = serial != 0 && raise_interrupted(interp_, serial);
     if (everything) {
-        interrupt_all(self, interp_.interpreter->state->interrupted.get());
+        // An interpreter that was never set up has no exception of ours.
+        ModuleState *state = interp_.interpreter->state;
+        interrupt_all(self, state != nullptr ? state->interrupted.get() : PyExc_SystemExit);
     }
     PyThreadState_Clear(self);
     PyThreadState_DeleteCurrent();

@@ -168,7 +168,8 @@ void arena_free(void *, void *arena, size_t size) {
 
 bool Account::take(size_t size) noexcept {
     const uint64_t used = (balance_.fetch_add(size) & (open_bias - 1)) + size;
-    if (size > open_bias / 2 || used > limit_.load(std::memory_order_relaxed)) {
+    const uint64_t limit = limit_.load(std::memory_order_relaxed);
+    if (size > open_bias / 2 || used > limit + (size <= small ? reserve : 0)) {
         give(size);
         return false;
     }
@@ -198,6 +199,12 @@ void install_limits() {
     PyObjectArenaAllocator arena{nullptr, arena_alloc, arena_free};
     PyObject_SetArenaAllocator(&arena);
     all.installed.store(true);
+}
+
+bool limits_active() noexcept {
+    PyMemAllocatorEx raw{};
+    PyMem_GetAllocator(PYMEM_DOMAIN_RAW, &raw);
+    return raw.malloc == raw_malloc;
 }
 
 bool limits_installed() noexcept {

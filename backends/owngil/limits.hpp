@@ -22,7 +22,7 @@ public:
     // Any thread. Nothing of the account may be touched afterwards by whoever does not know of more that was taken.
     void give(size_t size) noexcept;
     // From now on nothing is refused: an interpreter that ends must be able to.
-    void lift() noexcept { limit_.store(UINT64_MAX); }
+    void lift() noexcept { limit_.store(open_bias); }
     // Its owner does not need it any more.
     void let_go() noexcept { give(open_bias); }
 
@@ -30,6 +30,9 @@ public:
 
 private:
     static constexpr uint64_t open_bias = uint64_t{1} << 62;
+    // Small blocks may go this far beyond the limit, so that handling a MemoryError seldom fails for want of memory.
+    static constexpr uint64_t reserve = 256 * 1024;
+    static constexpr size_t small = 4096;
 
     std::atomic<uint64_t> limit_;
     std::atomic<uint64_t> balance_{open_bias}; // bytes, and the bias as long as it has an owner
@@ -39,6 +42,8 @@ private:
 // Makes Python count what interpreters take. Before Python is initialised.
 void install_limits();
 bool limits_installed() noexcept;
+// Whether nothing has taken its place while Python was initialised. Attached or not.
+bool limits_active() noexcept;
 
 // From now on what the interpreter takes goes to the account, on all of its threads.
 void register_account(PyInterpreterState *interpreter, Account *account);

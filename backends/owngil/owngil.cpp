@@ -21,12 +21,51 @@ OwnInterp &own(ep_interp *interp) {
     return *static_cast<OwnInterp *>(interp);
 }
 
+PyObject *refuse_tracing(PyObject *, PyObject *, PyObject *) {
+    PyErr_SetString(PyExc_RuntimeError, "tracemalloc cannot be used in a VM that has contexts of mode owngil: in an "
+                                        "interpreter with a GIL of its own it would stop the VM");
+    return nullptr;
+}
+
+// Its hook in the allocator wants a state in the main interpreter, whatever interpreter it is called in, while the lock on
+// all of them is taken: the first interpreter that is made while it traces never comes up, nor does any thread after it.
+void exclude_tracemalloc() {
+    static PyMethodDef refusal = {
+        "start", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(refuse_tracing)),
+        METH_VARARGS | METH_KEYWORDS, nullptr};
+    PyEval_RestoreThread(engine().main_thread);
+    bool traces = false;
+    {
+        py::Ref module = py::Ref::steal(PyImport_ImportModule("_tracemalloc"));
+        py::Ref tracing = py::Ref::steal(module ? PyObject_CallMethod(module.get(), "is_tracing", nullptr) : nullptr);
+        traces = tracing.get() == Py_True;
+        if (module && !traces) {
+            replace_function(module.get(), "start", refusal);
+            py::Ref wrapper = py::Ref::steal(PyImport_ImportModule("tracemalloc")); // has a reference of its own
+            if (wrapper) {
+                replace_function(wrapper.get(), "start", refusal);
+            }
+        }
+        PyErr_Clear();
+    }
+    PyEval_SaveThread();
+    if (traces) {
+        throw std::runtime_error{"tracemalloc traces in this VM, which excludes contexts of mode owngil; start the VM "
+                                 "without it"};
+    }
+}
+
 ep_status start(const ep_start *options, ep_error *error) noexcept {
     try {
         if (options->memory_limits != 0 && !Py_IsInitialized()) {
             install_limits();
         }
         start_python(*options);
+        if (limits_installed() && !limits_active()) {
+            throw std::runtime_error{"memory limits cannot be had with PYTHONMALLOC or PYTHONDEVMODE in the environment of "
+                                     "the VM; unset them, or take enable_memory_limits out of its configuration"};
+        }
+        exclude_tracemalloc();
         return EP_OK;
     } catch (const std::exception &failure) {
         set_error(error, failure.what());
@@ -38,10 +77,10 @@ ep_status start(const ep_start *options, ep_error *error) noexcept {
 bool new_interpreter(OwnInterp &interp, ep_error *error) {
     PyInterpreterConfig config{};
     config.use_main_obmalloc = 0;
-    config.allow_fork = 0;
-    config.allow_exec = 0;
+    config.allow_fork = 1; // by the interpreter, so that it is refused as everywhere: by the sandbox
+    config.allow_exec = 1;
     config.allow_threads = 1;
-    config.allow_daemon_threads = 0; // the interpreter cannot end while one runs
+    config.allow_daemon_threads = 1; // see end_interpreter()
     config.check_multi_interp_extensions = 1;
     config.gil = PyInterpreterConfig_OWN_GIL;
     // Without a thread state of another interpreter: this thread needs no other GIL then.
@@ -54,23 +93,23 @@ bool new_interpreter(OwnInterp &interp, ep_error *error) {
     return true;
 }
 
-// Everything of ours that lives in the interpreter. Attached.
-void clear(OwnInterp &interp) {
-    if (interp.account != nullptr) {
-        interp.account->lift();
+// Attached. The interpreter is gone afterwards, and nothing of the context is left.
+void end(std::unique_ptr<OwnInterp> interp) {
+    if (interp->account != nullptr) {
+        interp->account->lift();
     }
-    if (interp.own != nullptr) {
-        interp.own->slots.remove_all_of(interp.context);
-    }
-    interp.clear();
-    if (interp.own != nullptr) {
-        interp.own->clear();
-    }
+    silence_threads();
+    interp->interrupter.hound(); // what is dropped may run code that does not end
+    interp->own->slots.remove_all_of(interp.get());
+    interp->clear();
+    PyGC_Collect();
     PyErr_Clear();
-}
-
-// The interpreter is gone, and nothing of the context is left.
-void free(std::unique_ptr<OwnInterp> interp) {
+    end_threads(interp->thread, interp->interrupter);
+    if (interp->account != nullptr) {
+        unregister_account(interp->own->python); // before its address can be another one's
+    }
+    interp->own->clear();
+    Py_EndInterpreter(interp->thread);
     if (interp->account != nullptr) {
         interp->account->let_go();
     }
@@ -79,33 +118,20 @@ void free(std::unique_ptr<OwnInterp> interp) {
     }
 }
 
-// Attached; the interpreter's memory goes with it, or stays as it is where that is not possible.
-void end(std::unique_ptr<OwnInterp> interp) {
-    PyInterpreterState *python = PyThreadState_GetInterpreter(interp->thread);
-    const bool ended = end_interpreter(interp->thread, interp->interrupter);
-    if (interp->account != nullptr) {
-        unregister_account(python);
-    }
-    if (!ended) {
-        interp.release(); // its threads may come back to it
-        return;
-    }
-    free(std::move(interp));
-}
-
 ep_status open(ep_context *context, const ep_open *options, ep_interp **result, ep_error *error) noexcept {
     auto interp = std::make_unique<OwnInterp>();
     interp->context = context;
+    interp->own = std::make_unique<Interpreter>();
+    interp->interpreter = interp->own.get();
     if (!new_interpreter(*interp, error)) {
         return EP_FAILED;
     }
+    interp->own->python = PyThreadState_GetInterpreter(interp->thread);
     try {
-        interp->own = set_up_interpreter();
-        interp->interpreter = interp->own.get();
+        set_up_interpreter(*interp->own);
         set_up_context(*interp);
     } catch (const py::Raised &) {
         set_error(error, take_exception_text());
-        clear(*interp);
         end(std::move(interp));
         return EP_FAILED;
     }
@@ -123,7 +149,6 @@ void close(ep_interp *closing) noexcept {
     std::unique_ptr<OwnInterp> interp{&own(closing)};
     PyEval_RestoreThread(interp->thread);
     set_current_interp(nullptr);
-    clear(*interp);
     end(std::move(interp));
 }
 

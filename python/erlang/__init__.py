@@ -14,15 +14,23 @@ Everything here may be called on any thread.
 
 from __future__ import annotations
 
-import functools as _functools
-from collections.abc import Callable as _Callable
-from typing import Any as _Any
+# Every interpreter imports this when it starts, and a context of mode owngil is one. So what costs milliseconds there
+# (functools, typing, enum) is not imported, or not before somebody wants it.
+from _functools import partial as _partial
 
 import _erlang
 from _erlang import Atom, Interrupted, Pid, ProcessError, Ref, Term, atom, call, send, whereis
 
+TYPE_CHECKING = False  # known to type checkers under this name
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ._mode import ExecutionMode, detect_mode
+
 __all__ = [
     "Atom",
+    "ExecutionMode",
     "Interrupted",
     "Pid",
     "ProcessError",
@@ -31,21 +39,27 @@ __all__ = [
     "Term",
     "atom",
     "call",
+    "detect_mode",
     "send",
     "whereis",
 ]
 
 
-del annotations  # every public name here hides a registered function of that name
+del TYPE_CHECKING, annotations  # every public name here hides a registered function of that name
 
 
 class SuspensionRequired(BaseException):
     """Named by code written for implementations that suspend Python with an exception. Never raised here."""
 
 
-def __getattr__(name: str) -> _Callable[..., _Any]:
+def __getattr__(name: str) -> Callable[..., Any]:
+    if name in ("ExecutionMode", "detect_mode"):
+        from ._mode import ExecutionMode, detect_mode
+
+        globals().update(ExecutionMode=ExecutionMode, detect_mode=detect_mode)
+        return globals()[name]
     if _erlang.is_registered(name):
-        return _functools.partial(call, name)
+        return _partial(call, name)
     raise AttributeError(
         f"module 'erlang' has no attribute {name!r}, and no Erlang function is registered under that name"
     )

@@ -28,7 +28,7 @@ a_backend_that_fits_is_taken(Config) ->
     ?assertMatch(#{name := <<"forged">>, status := chosen}, Runtime),
     ?assertEqual(list_to_binary(Manifest), maps:get(manifest, Runtime)),
     ?assertMatch([#{name := <<"forged">>, status := chosen}], [B || B = #{name := <<"forged">>} <- Backends]),
-    refusal:assert_says(["Python 3.11.2, backend forged"], Doctor).
+    refusal:assert_says(["Python 3.11.2 runs, by the backend forged"], Doctor).
 
 a_backend_is_found_in_the_search_path(Config) ->
     #{found := Found} = Application = refusal:application(Config),
@@ -56,4 +56,4 @@ nothing_is_found(Config) ->
     ?assertEqual(no_backend, Code),
     refusal:assert_says(["3.11.77"], Text),
     refusal:assert_mends(Text),
-    refusal:assert_says(["Python has not been started"], Doctor).
+    refusal:assert_says(["No Python runs"], Doctor).

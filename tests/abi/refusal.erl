@@ -69,9 +69,18 @@ assert_listed(Parts, #{backends := Backends, doctor := Doctor}) ->
     [#{reason := Reason, kind := Kind}] = [B || B = #{name := <<"forged">>} <- Backends],
     %% The name and the path of its files are beside the reason.
     assert_says([Part || Part <- Parts, string:find(Part, "forged") =:= nomatch], Reason),
-    assert_says([Reason], Doctor),
-    ?assertMatch({match, _}, re:run(Doctor, ["refused +", atom_to_list(Kind), " +forged"])),
-    ok.
+    assert_doctor_says(Kind, Reason, Doctor).
+
+%% The report has a table, and below it the reason and the fix, each a paragraph of its own.
+assert_doctor_says(Kind, Reason, Doctor) ->
+    Modes = case Kind of
+        backend -> "(worker|owngil|freethreaded|-)";
+        plugin -> "plugin"
+    end,
+    ?assertMatch({match, _}, re:run(Doctor, ["refused +forged +", Modes, " "])),
+    assert_says([re:replace(Part, "[ \n]+", " ", [global, {return, binary}])
+                 || Part <- string:split(Reason, "; ", trailing)],
+                re:replace(Doctor, "[ \n]+", " ", [global, {return, binary}])).
 
 -spec assert_says(parts(), binary()) -> ok.
 assert_says(Parts, Text) ->

@@ -5,15 +5,17 @@
 -include_lib("stdlib/include/assert.hrl").
 
 -export([suite/0, all/0, init_per_suite/1, end_per_suite/1, init_per_testcase/2, end_per_testcase/2]).
--export([everything_at_once/1, nothing_is_left_behind/1]).
+-export([everything_at_once/1, under_stress/1, nothing_is_left_behind/1]).
 
 -define(WORKERS, 16).
 -define(STEPS, 400).
 -define(CONTEXTS, 3).
+%% Under stress, for as long as EP_STRESS_SECONDS says.
+-define(MANY, 8).
 
-suite() -> [{timetrap, {seconds, 300}}].
+suite() -> [{timetrap, {seconds, 300 + seconds()}}].
 
-all() -> [everything_at_once, nothing_is_left_behind].
+all() -> [everything_at_once, under_stress, nothing_is_left_behind].
 
 init_per_suite(Config) ->
     Suite = ep_ct:init_suite(Config),
@@ -32,14 +34,29 @@ end_per_testcase(_Case, Config) -> ep_fresh_context:finish(Config).
 
 %% A seed makes each process do the same again; the order between them is the machine's.
 everything_at_once(Config) ->
+    chaos(Config, ?CONTEXTS, 20, fun(Shared, Seed) -> workers(Shared, Seed, 1, #{}) end).
+
+%% The same with callers of every context that come and go until the time is over.
+under_stress(Config) ->
+    Until = erlang:monotonic_time(millisecond) + 1000 * seconds(),
+    chaos(Config, ?MANY, 200, fun(Shared, Seed) ->
+        Keepers = [ep_background:start(fun() -> seed(Seed, N), keep_calling(Shared, Until, #{}) end)
+                   || N <- lists:seq(1, ?MANY * ?MANY)],
+        lists:foldl(fun(Keeper, Sum) -> add(result(Keeper), Sum) end, #{}, Keepers)
+    end).
+
+seconds() -> list_to_integer(os:getenv("EP_STRESS_SECONDS", "5")).
+
+%% Up to Pause milliseconds pass between two interrupts, and between two ends of contexts.
+chaos(Config, Contexts, Pause, Work) ->
     Seed = erlang:phash2(os:timestamp()),
     ct:pal("seed ~b", [Seed]),
     Shared = ets:new(chaos, [public]),
-    [ets:insert(Shared, {N, ep_fresh_context:start()}) || N <- lists:seq(1, ?CONTEXTS)],
+    [ets:insert(Shared, {N, ep_fresh_context:start()}) || N <- lists:seq(1, Contexts)],
     ok = py:register_function(nested, fun([Value]) -> nested(context(Shared), Value) end),
-    Destroyers = [ep_background:start(fun() -> seed(Seed, Name), destroy(Name, Shared, 0) end)
+    Destroyers = [ep_background:start(fun() -> seed(Seed, Name), destroy(Name, Shared, Pause, 0) end)
                   || Name <- [interrupts, contexts]],
-    Outcomes = workers(Shared, Seed, 1, #{}),
+    Outcomes = Work(Shared, Seed),
     Destroyed = [begin
                      ep_background:pid(Destroyer) ! enough,
                      ep_background:result(Destroyer)
@@ -63,6 +80,36 @@ workers(Shared, Seed, First, Outcomes) when First =< 3 * ?WORKERS ->
 workers(_Shared, _Seed, _First, Outcomes) ->
     Outcomes.
 
+%% Callers with some steps each, one after the other; some are killed at some moment.
+keep_calling(Shared, Until, Outcomes) ->
+    case erlang:monotonic_time(millisecond) < Until of
+        true ->
+            Seed = rand:uniform(1 bsl 50),
+            {Pid, Monitor} = spawn_monitor(fun() ->
+                seed(Seed, caller),
+                exit({outcomes, work(Shared, 20, #{})})
+            end),
+            rand:uniform(4) =:= 1 andalso kill_soon(Pid, Monitor),
+            receive
+                {'DOWN', Monitor, process, Pid, {outcomes, New}} -> keep_calling(Shared, Until, add(New, Outcomes));
+                {'DOWN', Monitor, process, Pid, killed} -> keep_calling(Shared, Until, add(#{killed => 1}, Outcomes));
+                {'DOWN', Monitor, process, Pid, Reason} -> error(Reason)
+            end;
+        false ->
+            Outcomes
+    end.
+
+%% A message of its end stays in the mailbox.
+kill_soon(Pid, Monitor) ->
+    receive {'DOWN', Monitor, process, Pid, _} = Down -> self() ! Down
+    after rand:uniform(50) -> exit(Pid, kill)
+    end.
+
+%% When the time is over; the timetrap is for those that hang.
+result(Keeper) ->
+    Monitor = monitor(process, ep_background:pid(Keeper)),
+    receive {'DOWN', Monitor, process, _, _} -> ep_background:result(Keeper) end.
+
 add(These, Those) -> maps:fold(fun(Key, N, Sum) -> Sum#{Key => N + maps:get(Key, Sum, 0)} end, Those, These).
 
 seed(Seed, Who) -> rand:seed(exsss, {Seed, erlang:phash2(Who), 1}).
@@ -73,7 +120,7 @@ work(_Shared, 0, Outcomes) ->
     Outcomes;
 work(Shared, Steps, Outcomes) ->
     Token = {<<"token">>, erlang:unique_integer([positive]), lists:seq(1, rand:uniform(20))},
-    Outcome = right(Token, step(rand:uniform(10), context(Shared), Token)),
+    Outcome = right(Token, step(rand:uniform(11), context(Shared), Token)),
     work(Shared, Steps - 1, maps:update_with(Outcome, fun(N) -> N + 1 end, 1, Outcomes)).
 
 right(Token, {ok, Token}) -> ok;
@@ -103,7 +150,8 @@ step(10, Ctx, Token) ->
     case py:exec(Ctx, <<"kept = 1">>) of
         ok -> py:eval(Ctx, <<"t if kept == 1 else None">>, #{t => Token});
         Error -> Error
-    end.
+    end;
+step(11, Ctx, Token) -> py:call(Ctx, busy, call_in_threads, [4, echo, Token]).
 
 nested(Ctx, Value) ->
     case py:call(Ctx, busy, call, [echo, [Value]]) of
@@ -111,21 +159,21 @@ nested(Ctx, Value) ->
         {error, _} -> <<"failed inside">>
     end.
 
-context(Shared) -> ets:lookup_element(Shared, rand:uniform(?CONTEXTS), 2).
+context(Shared) -> ets:lookup_element(Shared, rand:uniform(ets:info(Shared, size)), 2).
 
 %% ---------------------------------------------------------------------------------------------------------------------
 
-destroy(What, Shared, Times) ->
+destroy(What, Shared, Pause, Times) ->
     receive enough -> {What, Times}
-    after rand:uniform(20) ->
+    after rand:uniform(Pause) ->
         destroy(What, Shared),
-        destroy(What, Shared, Times + 1)
+        destroy(What, Shared, Pause, Times + 1)
     end.
 
 destroy(interrupts, Shared) ->
     py:interrupt(context(Shared));
 destroy(contexts, Shared) ->
-    N = rand:uniform(?CONTEXTS),
+    N = rand:uniform(ets:info(Shared, size)),
     Old = ets:lookup_element(Shared, N, 2),
     ets:insert(Shared, {N, ep_fresh_context:start()}),
     case rand:uniform(2) of

@@ -6,7 +6,7 @@
 -module(ep_ct).
 
 -export([mode/0, context_mode/0, init_suite/1, end_suite/1, end_case/0, audit/1, alive/1]).
--export([start_application/0, code_paths/0, restart/0, restart_contexts/0, with_environment/2]).
+-export([start_application/0, environment/0, code_paths/0, restart/0, restart_contexts/0, with_environment/2]).
 -export([with_context/1, with_contexts/2, with_function/3, with_peer/1, with_peer/2, with_peer/3]).
 -export([in_process/1, wait_until/1, message/0, down/1, mailbox_empty/0]).
 -export([busy/1, busy/2, result/1, result/2]).
@@ -107,6 +107,8 @@ start_application() ->
     {ok, _} = application:ensure_all_started(erlang_python),
     ok.
 
+%% @doc What the application environment says under test.
+-spec environment() -> [{atom(), term()}].
 environment() ->
     [{backend, mode()}, {context_mode, context_mode()}, {python, python()}].
 

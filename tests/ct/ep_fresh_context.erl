@@ -2,7 +2,7 @@
 %%% case left nothing behind.
 -module(ep_fresh_context).
 
--export([init/1, finish/1, start/0, add_sources/1, source_dir/0]).
+-export([init/1, finish/1, start/0, add_sources/1, source_dir/0, forget_environments/0]).
 
 %% @doc To be called by init_per_testcase.
 -spec init([tuple()]) -> [tuple()].
@@ -35,7 +35,8 @@ check(Ctx, Before) ->
     forget_environments(),
     ep_live:back_to(Before).
 
-%% What the end of the case's process will drop.
+%% @doc Drops what the end of the calling process would drop.
+-spec forget_environments() -> [term()].
 forget_environments() ->
     [erase(Key) || Key <- get_keys(), is_atom(Key), lists:prefix("py_", string:trim(atom_to_list(Key), leading, "$"))].
 

@@ -98,7 +98,7 @@ recursion_without_end(Config) ->
 %% Where Python counts on the size of the C stack, it is there.
 recursion_in_c_code(Config) ->
     Ctx = ctx(Config),
-    [ep_expect:python_error('RecursionError', py:call(Ctx, hostile, Function, [100_000]))
+    [ep_expect:python_error('RecursionError', py:call(Ctx, hostile, Function, [1_000_000]))
      || Function <- [repr_of_nested, json_of_nested]],
     ep_expect:python_error(['RecursionError', 'MemoryError'], py:call(Ctx, hostile, compile_nested, [100_000])),
     Nested = binary:copy(<<"-">>, 100_000),

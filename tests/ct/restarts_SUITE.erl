@@ -48,7 +48,9 @@ restarted_thirty_times_under_load(_Config) ->
     ct:pal("right answers while restarting: ~p", [Answered]),
     true = lists:all(fun(Count) -> Count > 0 end, Answered),
     ok = ep_hold:register(),
-    end_threads().
+    %% Where every context has an interpreter of its own, they end with that, by an exception.
+    ep_ct:context_mode() =:= owngil orelse end_threads(),
+    ok.
 
 end_threads() ->
     Ctx = py:context(1),

@@ -4,7 +4,9 @@
 %%%   erlang          expressions as one types them in a shell: variables live to the end of the page, and a match that
 %%%                   fails, fails the page; or a module, when it begins with -module
 %%%   python          what py:exec/1 runs, in the same process
+%%%   erlang owngil   the same as erlang, where contexts of that mode can be had; elsewhere it is left out, and why is said
 %%%   erlang-config   terms of a file; the values of the application's own keys are checked
+%%%   erlang-config start   the same, and the page's VM is started with them
 %%% Blocks of any other kind are only shown.
 -module(doc_runner).
 
@@ -37,8 +39,11 @@ page(Path) ->
     Page = unicode:characters_to_list(Binary),
     [filelib:is_file(filename:join(filename:dirname(Path), Target)) orelse failed(Line, Target, "leads nowhere")
      || {Line, Target} <- doc_page:links(Page)],
+    Blocks = doc_page:blocks(Page),
+    ok = application:load(erlang_python),
+    [ok = application:set_env(erlang_python, Key, Value) || {Key, Value} <- wanted_at_start(Blocks)],
     {ok, _} = application:ensure_all_started(erlang_python),
-    Bindings = lists:foldl(fun block/2, erl_eval:new_bindings(), doc_page:blocks(Page)),
+    Bindings = lists:foldl(fun block/2, erl_eval:new_bindings(), Blocks),
     messages_left() =:= [] orelse failed(1, io_lib:format("~tp", [messages_left()]), "left messages behind"),
     io:format("~ts: all true; ~b variables~n", [Path, length(erl_eval:bindings(Bindings))]).
 
@@ -56,8 +61,16 @@ block({Line, "python", Text}, Bindings) ->
         ok -> Bindings;
         {error, Reason} -> failed(Line, Text, io_lib:format("~tp", [Reason]))
     end;
-block({Line, "erlang-config", Text}, Bindings) ->
-    lists:foreach(fun(Tokens) -> config(parse(fun erl_parse:parse_term/1, Tokens), Line) end, sentences(Text, Line)),
+block({Line, "erlang owngil", Text}, Bindings) ->
+    case py_nif:owngil_problem() of
+        ok ->
+            block({Line, "erlang", Text}, Bindings);
+        {error, Reason} ->
+            io:format("line ~b: left out, ~ts~n", [Line, Reason]),
+            Bindings
+    end;
+block({Line, "erlang-config" ++ _, Text}, Bindings) ->
+    lists:foreach(fun(Term) -> config(Term, Line) end, terms(Text, Line)),
     Bindings;
 block(_Shown, Bindings) ->
     Bindings.
@@ -113,6 +126,13 @@ load_module(Name, Line, Text) ->
 
 %% ---------------------------------------------------------------------------------------------------------------------
 %% Configuration
+
+wanted_at_start(Blocks) ->
+    lists:append([Values || {Line, "erlang-config start", Text} <- Blocks, Applications <- terms(Text, Line),
+                            {erlang_python, Values} <- Applications]).
+
+terms(Text, Line) ->
+    [parse(fun erl_parse:parse_term/1, Tokens) || Tokens <- sentences(Text, Line)].
 
 config(Applications, Line) when is_list(Applications) ->
     [application_config(Values, Line) || {erlang_python, Values} <- Applications];

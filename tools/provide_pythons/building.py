@@ -65,10 +65,8 @@ class Build:
 
     def run(self, tarball: Path) -> None:
         began = time.monotonic()
-        shutil.rmtree(self._work, ignore_errors=True)  # of a run that was killed
+        self._log.write_text("")
         try:
-            self._work.mkdir(parents=True)
-            self._log.write_text("")
             self._unpack(tarball)
             self._configure()
             self._make()
@@ -81,6 +79,7 @@ class Build:
 
     def _unpack(self, tarball: Path) -> None:
         with self._progress.step(f"Python {self.name}: unpacking"), tarfile.open(tarball) as archive:
+            shutil.rmtree(self._work, ignore_errors=True)  # of a run that was killed
             archive.extraction_filter = getattr(tarfile, "data_filter", None)
             archive.extractall(self._work)
         (unpacked,) = self._work.iterdir()
@@ -102,7 +101,7 @@ class Build:
         if self._wanted.optimized:
             options += ["--enable-optimizations", "--with-lto"]
         else:
-            options += ["--disable-test-modules"]  # the profile is one of the tests
+            options += ["--disable-test-modules"]  # which are what a profile is taken of
         return options
 
     def _make(self) -> None:

@@ -83,8 +83,7 @@ typedef struct ep_backend {
     /* Gives a context its interpreter and leaves the thread detached. On failure there is nothing to close.
        [context-thread] */
     ep_status (*open)(ep_context *context, const ep_open *options, ep_interp **interp, ep_error *error);
-    /* Ends it; slots of this context are freed. Called detached; nothing of the context is used afterwards.
-       [context-thread] */
+    /* Ends it; slots of this context are freed. Called detached, when the context itself is gone already. May take as long as Python code does to end. [context-thread] */
     void (*close)(ep_interp *interp);
 
     /* Attach lets the thread run Python (takes the GIL where there is one), detach ends that. Never nested.
@@ -101,8 +100,8 @@ typedef struct ep_backend {
 
     /* Raises erlang.Interrupted in the Python code of request `serial` if it is the one `interp` runs at this moment:
        EP_OK. Else, or when it is not safe just now, does nothing: EP_FAILED; the core asks again as long as the request
-       is not over. May wait for a GIL that all contexts share, and for no other. Never concurrent with `close` of the
-       same interpreter. [python-main] */
+       is not over. May wait for a GIL that all contexts of this backend share, and for no other. Never concurrent with
+       `close` of the same interpreter. [any-thread], one at a time; [python-main] for contexts in the main interpreter */
     ep_status (*interrupt)(ep_interp *interp, uint64_t serial);
 
     /* What the interpreter has taken, for a context that was opened with a limit. NULL: this backend has no limits.

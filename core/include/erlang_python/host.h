@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-/* A context as the core knows it. The core owns it; a backend may use it from `open` to the return of `close`. */
+/* A context as the core knows it. The core owns it; a backend may use it from `open` to the call of `close`. */
 typedef struct ep_context ep_context;
 
 /* The answer to ep_host.call. */

@@ -94,11 +94,15 @@ void *Context::thread_main(void *argument) {
     Context *self = start->context;
     Counters::add(core().counters.threads, 1);
     name_thread(("py_context_" + std::to_string(self->id_ % 10'000)).c_str());
-    self->run(start->env, start->ref);
+    ep_interp *interp = self->run(start->env, start->ref);
     enif_free_env(start->env);
     delete start;
+    const ep_backend *backend = self->backend_;
+    enif_release_resource(self); // first: an interpreter may have threads that take long to end
+    if (interp != nullptr) {
+        backend->close(interp);
+    }
     Counters::add(core().counters.threads, -1);
-    enif_release_resource(self);
     return nullptr;
 }
 
@@ -108,7 +112,7 @@ bool Context::announce(ErlNifEnv *env, ERL_NIF_TERM ref, ERL_NIF_TERM what) {
     return sent;
 }
 
-void Context::run(ErlNifEnv *env, ERL_NIF_TERM ref) {
+ep_interp *Context::run(ErlNifEnv *env, ERL_NIF_TERM ref) {
     ep_error error{};
     ep_interp *interp = nullptr;
     reply_env_ = enif_alloc_env();
@@ -116,7 +120,7 @@ void Context::run(ErlNifEnv *env, ERL_NIF_TERM ref) {
         announce(env, ref, make_error(env, make_binary(env, error.text)));
         stop(nullptr);
         finish_thread();
-        return;
+        return nullptr;
     }
     {
         std::lock_guard lock{interp_mutex_};
@@ -141,7 +145,7 @@ void Context::run(ErlNifEnv *env, ERL_NIF_TERM ref) {
         std::lock_guard lock{interp_mutex_}; // after this no interrupt reaches the interpreter
         interp_ = nullptr;
     }
-    backend_->close(interp);
+    return interp;
 }
 
 // What came in before the inbox was closed and nobody answered yet.
@@ -429,8 +433,11 @@ bool Context::deliver_interrupt(uint64_t serial) {
 }
 
 bool Context::memory(ep_memory &memory) {
-    std::lock_guard lock{interp_mutex_};
-    if (interp_ == nullptr || options_.memory_limit == 0 || backend_->memory == nullptr) {
+    if (options_.memory_limit == 0 || backend_->memory == nullptr) {
+        return false;
+    }
+    std::lock_guard lock{interp_mutex_}; // not held for long: interrupts of such a backend wait for nothing
+    if (interp_ == nullptr) {
         return false;
     }
     backend_->memory(interp_, &memory);

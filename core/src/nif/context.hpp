@@ -75,6 +75,7 @@ public:
     bool memory(ep_memory &memory);
 
     uint64_t id() const noexcept { return id_; }
+    const ep_backend *backend() const noexcept { return backend_; }
     bool stopping() const noexcept { return inbox_.closed(); }
     bool thread_ended() const noexcept { return ended_.load(); }
 
@@ -97,7 +98,7 @@ private:
     static constexpr uint32_t attached_bound = 128;
 
     static void *thread_main(void *self);
-    void run(ErlNifEnv *env, ERL_NIF_TERM ref);
+    ep_interp *run(ErlNifEnv *env, ERL_NIF_TERM ref); // returns what is to be closed; nullptr: nothing
     bool announce(ErlNifEnv *env, ERL_NIF_TERM ref, ERL_NIF_TERM what);
     void finish_thread();
 

@@ -121,6 +121,14 @@ Runtime::Listing Runtime::list() {
     listing.selection = choose(listing.manifests);
     listing.loaded.resize(listing.manifests.size());
     if (!tried_) {
+        // Others of the same Python can be loaded beside the chosen one.
+        for (size_t i = 0; listing.selection.chosen && i < listing.manifests.size(); ++i) {
+            const Manifest &manifest = listing.manifests[i];
+            if (manifest.kind == Manifest::Kind::backend && manifest.refusal.empty() &&
+                same_python(manifest, listing.manifests[*listing.selection.chosen])) {
+                listing.selection.reasons[i].clear();
+            }
+        }
         return listing;
     }
     // The choice has been made, whatever would be chosen now.
@@ -342,25 +350,30 @@ RuntimeError Runtime::open_backend(Slot &slot) {
     return {};
 }
 
-// The thread Python is initialised on, which lives as long as the VM.
-RuntimeError Runtime::start_thread() {
+// Threads that live as long as the VM.
+RuntimeError Runtime::start_thread(void *(*function)(void *)) {
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, stack_size);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_t thread;
-    int error = pthread_create(&thread, &attributes, thread_main, this);
+    int error = pthread_create(&thread, &attributes, function, this);
     pthread_attr_destroy(&attributes);
     if (error != 0) {
         return {"python_failed", std::string{"no thread for Python: "} + std::strerror(error)};
     }
-    python_runs_ = true;
     return {};
 }
 
 RuntimeError Runtime::initialise(Slot &slot) {
-    if (!python_runs_) {
-        if (RuntimeError error = start_thread(); !error.code.empty()) {
+    if (!python_runs_) { // the thread Python is initialised on
+        if (RuntimeError error = start_thread(thread_main); !error.code.empty()) {
+            return error;
+        }
+        python_runs_ = true;
+    }
+    if (&slot == &this->slot(Kind::owngil)) {
+        if (RuntimeError error = start_thread(owngil_main); !error.code.empty()) {
             return error;
         }
     }
@@ -399,16 +412,34 @@ void Runtime::start_backend(Launch &launch) {
     launching_.unpark();
 }
 
-void Runtime::run() {
-    std::vector<std::unique_ptr<Order>> orders;
-    auto interval = shortest_interval;
-    for (;;) {
-        Parker::Deadline deadline;
-        if (!orders.empty()) {
-            deadline = Clock::now() + interval;
-            interval = std::min(2 * interval, longest_interval); // code in the middle of a C function may take long
+// Interrupts of one backend's contexts. They have a thread for each kind: one may have to wait for its GIL.
+class Runtime::Interrupts {
+public:
+    void add(std::unique_ptr<Order> order) {
+        orders_.push_back(std::move(order));
+        interval_ = shortest_interval;
+    }
+    Parker::Deadline next() {
+        if (orders_.empty()) {
+            return {};
         }
-        inbox_.wait(deadline);
+        const auto deadline = Clock::now() + interval_;
+        interval_ = std::min(2 * interval_, longest_interval); // code in the middle of a C function may take long
+        return deadline;
+    }
+    void carry_out() {
+        std::erase_if(orders_, [](const std::unique_ptr<Order> &order) { return order->carry_out(); });
+    }
+
+private:
+    std::vector<std::unique_ptr<Order>> orders_;
+    std::chrono::milliseconds interval_ = shortest_interval;
+};
+
+void Runtime::run() {
+    Interrupts interrupts;
+    for (;;) {
+        inbox_.wait(interrupts.next());
         for (Message *message = inbox_.take(); message != nullptr;) {
             Message *next = message->next;
             if (message->kind == launch_message) {
@@ -417,12 +448,26 @@ void Runtime::run() {
                 delete message;
                 give_spare_memory_back();
             } else {
-                orders.emplace_back(static_cast<Order *>(message));
-                interval = shortest_interval;
+                interrupts.add(std::unique_ptr<Order>{static_cast<Order *>(message)});
             }
             message = next;
         }
-        std::erase_if(orders, [](const std::unique_ptr<Order> &order) { return order->carry_out(); });
+        interrupts.carry_out();
+    }
+}
+
+void *Runtime::owngil_main(void *self) {
+    name_thread("py_interrupts");
+    Inbox &inbox = static_cast<Runtime *>(self)->owngil_inbox_;
+    Interrupts interrupts;
+    for (;;) {
+        inbox.wait(interrupts.next());
+        for (Message *message = inbox.take(); message != nullptr;) {
+            Message *next = message->next;
+            interrupts.add(std::unique_ptr<Order>{static_cast<Order *>(message)});
+            message = next;
+        }
+        interrupts.carry_out();
     }
 }
 
@@ -447,12 +492,16 @@ bool Runtime::Order::carry_out() {
     return false;
 }
 
+Inbox &Runtime::inbox_of(Context *context) noexcept {
+    return context->backend() == &slot(Kind::owngil).table ? owngil_inbox_ : inbox_;
+}
+
 void Runtime::interrupt(Context *context, uint64_t serial) {
-    inbox_.push(new Order{context, serial});
+    inbox_of(context).push(new Order{context, serial});
 }
 
 void Runtime::hound(Context *context) {
-    inbox_.push(new Order{context, 0});
+    inbox_of(context).push(new Order{context, 0});
 }
 
 void Runtime::tidy() {

@@ -71,6 +71,7 @@ public:
 private:
     struct Order;
     struct Launch;
+    class Interrupts;
 
     // A backend that is loaded, or could not be.
     struct Slot {
@@ -92,7 +93,9 @@ private:
     RuntimeError load(Kind kind, const Manifest &manifest);
     RuntimeError open_python(const Manifest &manifest);
     RuntimeError open_backend(Slot &slot);
-    RuntimeError start_thread();
+    RuntimeError start_thread(void *(*function)(void *));
+    static void *owngil_main(void *self);
+    Inbox &inbox_of(Context *context) noexcept;
     RuntimeError initialise(Slot &slot);
     static void *thread_main(void *self);
     void run();
@@ -108,7 +111,8 @@ private:
     Manifest manifest_;           // constant once started_
     std::atomic<bool> started_{false};
     Slot slots_[2];
-    Inbox inbox_; // of the Python main thread
+    Inbox inbox_;        // of the Python main thread
+    Inbox owngil_inbox_; // of the thread that interrupts contexts of mode owngil
     Parker launching_; // for whoever holds mutex_ and waits for that thread
 };
 

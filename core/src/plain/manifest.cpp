@@ -47,6 +47,18 @@ fs::path beside(const fs::path &manifest, const fs::path &file) {
     return fs::absolute(manifest).parent_path() / file;
 }
 
+// Why no Python of that kind has contexts of that mode; nullptr when one may.
+const char *contradiction(const Manifest &manifest) {
+    if (manifest.mode == "freethreaded") {
+        return manifest.free_threading ? nullptr : "that mode needs a Python without a GIL";
+    }
+    if (manifest.free_threading) {
+        return "a free-threaded Python has the mode freethreaded only";
+    }
+    const bool old = manifest.mode == "owngil" && python_version(manifest.python) < std::pair{3, 14};
+    return old ? "that mode needs Python 3.14 or newer" : nullptr;
+}
+
 void read_backend(const json &object, Manifest &manifest) {
     manifest.mode = field<std::string>(object, "mode", "one of worker, owngil and freethreaded");
     manifest.python = field<std::string>(object, "python", "the Python version, such as \"3.11.2\"");
@@ -60,6 +72,11 @@ void read_backend(const json &object, Manifest &manifest) {
     }
     if (python_version(manifest.python) < std::pair{3, 11}) {
         throw std::runtime_error{"it is for Python " + manifest.python + "; Python 3.11 is the oldest supported"};
+    }
+    if (const char *problem = contradiction(manifest)) {
+        throw std::runtime_error{"its mode is " + manifest.mode + " and it is for Python " + manifest.python +
+                                 (manifest.free_threading ? ", free-threaded: " : ": ") + problem +
+                                 "; correct the manifest, or rebuild the backend"};
     }
     if (!manifest.libpython.is_absolute()) {
         throw std::runtime_error{"\"libpython\" must be an absolute path, not \"" + manifest.libpython.string() + "\""};

@@ -112,6 +112,29 @@ def call_in_thread(pid, name, args):
     threading.Thread(target=call_and_report, args=(pid, name, args), daemon=True).start()
 
 
+def call_in_threads(count, name, value):
+    """Threads that work and call, at once; all of them get the value back."""
+    results = []
+
+    def run():
+        try:
+            results.append(work(200, erlang.call(name, value)))
+        except RuntimeError as error:
+            results.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for result in results:
+        if isinstance(result, RuntimeError):
+            raise result
+        if result != results[0]:
+            return results
+    return results[0]
+
+
 def call_often_in_thread(pid, name, times):
     """Says at the end how many calls came back, and how many of them with an exception."""
 
@@ -127,13 +150,19 @@ def call_often_in_thread(pid, name, times):
     threading.Thread(target=run, daemon=True).start()
 
 
+def _wait_for(stop):
+    for _ in range(6000):
+        if stop.wait(0.01):
+            break
+
+
 def leave_thread_running(pid):
     """A thread that goes on until stop_thread, and says when it ends."""
     stop = threading.Event()
 
     def run():
         erlang.send(pid, "thread running")
-        stop.wait(60)
+        _wait_for(stop)
         erlang.send(pid, "thread ended")
 
     threading.Thread(target=run, daemon=True).start()
@@ -154,7 +183,7 @@ def leave_executor_running(pid):
     """A ThreadPoolExecutor that nobody shuts down."""
     stop = threading.Event()
     executor = ThreadPoolExecutor(max_workers=2)
-    executor.submit(stop.wait, 60)
+    executor.submit(_wait_for, stop)
     executor.submit(erlang.send, pid, "executor running").result()
     _left_running.append(stop)
     _executors.append(executor)

@@ -1,0 +1,44 @@
+// The import system, watched: without a GIL nobody can look at a thread to see what it does.
+//
+// Source: Lib/importlib/_bootstrap.py. What takes a module's lock are the functions named here; C code and Python code
+// look them up by name each time. They run the code of modules by way of _call_with_frames_removed.
+#include "engine.hpp"
+
+namespace ep {
+
+namespace {
+
+template <bool importing>
+PyObject *watched(PyObject *original, PyObject *const *args, Py_ssize_t count, PyObject *names) noexcept {
+    Importing guard;
+    return guard.enter(importing) ? PyObject_Vectorcall(original, args, static_cast<size_t>(count), names) : nullptr;
+}
+
+template <class Function> PyCFunction as_function(Function function) {
+    return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
+}
+
+PyMethodDef import_method = {"watched_import", as_function(watched<true>), METH_FASTCALL | METH_KEYWORDS, nullptr};
+PyMethodDef code_method = {"watched_code", as_function(watched<false>), METH_FASTCALL | METH_KEYWORDS, nullptr};
+
+void watch(PyObject *module, const char *name, PyMethodDef &method) {
+    py::Ref original = py::Ref::steal(PyObject_GetAttrString(module, name));
+    if (!original) {
+        PyErr_Clear(); // another version of Python
+        return;
+    }
+    py::Ref function = py::Ref::check(PyCFunction_New(&method, original.get()));
+    py::check(PyObject_SetAttrString(module, name, function.get()));
+}
+
+} // namespace
+
+void watch_imports() {
+    py::Ref module = py::Ref::check(PyImport_ImportModule("importlib._bootstrap"));
+    for (const char *name : {"_find_and_load", "_lock_unlock_module", "_exec", "_load"}) {
+        watch(module.get(), name, import_method);
+    }
+    watch(module.get(), "_call_with_frames_removed", code_method);
+}
+
+} // namespace ep

@@ -1,0 +1,116 @@
+%%% @doc What the mode of a context means for the code in it, and how that code learns of it.
+-module(modes_SUITE).
+
+-export([suite/0, all/0, init_per_suite/1, end_per_suite/1, end_per_testcase/2]).
+-export([
+    python_detects_the_mode_it_runs_in/1, threads_detect_the_mode_of_their_context/1,
+    modes_side_by_side_are_told_apart/1, a_gil_that_was_switched_on_is_detected/1, the_modes_are_an_enumeration/1,
+    functions_of_the_same_name_hide_nothing/1, erlang_knows_what_the_python_is_capable_of/1,
+    importing_the_package_imports_nothing_large/1, nothing_is_left_behind/1
+]).
+
+suite() -> [{timetrap, {seconds, 120}}].
+
+all() ->
+    [
+        python_detects_the_mode_it_runs_in, threads_detect_the_mode_of_their_context,
+        modes_side_by_side_are_told_apart, a_gil_that_was_switched_on_is_detected, the_modes_are_an_enumeration,
+        functions_of_the_same_name_hide_nothing, erlang_knows_what_the_python_is_capable_of,
+        importing_the_package_imports_nothing_large, nothing_is_left_behind
+    ].
+
+init_per_suite(Config) -> ep_ct:init_suite(Config).
+end_per_suite(Config) -> ep_ct:end_suite(Config).
+end_per_testcase(_Case, _Config) -> ep_ct:end_case().
+
+nothing_is_left_behind(Config) -> ep_ct:audit(Config).
+
+%% ---------------------------------------------------------------------------------------------------------------------
+
+python_detects_the_mode_it_runs_in(_Config) ->
+    Expected = {ok, detected(ep_ct:mode())},
+    Expected = py:call(erlang, detect_mode, []),
+    ep_ct:with_context(fun(Context) ->
+        Expected = py:eval(Context, <<"erlang.detect_mode()">>),
+        Expected = py_context:eval(Context, <<"erlang.detect_mode()">>)
+    end).
+
+threads_detect_the_mode_of_their_context(_Config) ->
+    Expected = {ok, [detected(ep_ct:mode())]},
+    ok = py:exec(<<"
+import threading
+detected = []
+thread = threading.Thread(target=lambda: detected.append(erlang.detect_mode()))
+thread.start()
+thread.join()
+">>),
+    Expected = py:eval(<<"detected">>).
+
+modes_side_by_side_are_told_apart(_Config) ->
+    case py_nif:owngil_problem() of
+        ok ->
+            Modes = [worker, owngil, worker, owngil],
+            Contexts = [element(2, {ok, _} = py_context:new(#{mode => Mode})) || Mode <- Modes],
+            Detected = [py:call(Context, erlang, detect_mode, []) || Context <- Contexts],
+            [ok = py_context:stop(Context) || Context <- Contexts],
+            Detected = [{ok, detected(Mode)} || Mode <- Modes];
+        {error, Reason} ->
+            {skip, atom_to_list(Reason)}
+    end.
+
+a_gil_that_was_switched_on_is_detected(_Config) ->
+    case ep_ct:mode() of
+        freethreaded ->
+            ep_ct:with_peer([], ["-env", "PYTHON_GIL", "1"], fun(Call) ->
+                {ok, <<"shared_gil">>} = Call(py, call, [erlang, detect_mode, []])
+            end);
+        _ ->
+            {skip, "this Python always has a GIL"}
+    end.
+
+the_modes_are_an_enumeration(_Config) ->
+    ok = py:exec(<<"
+from erlang import ExecutionMode, detect_mode
+assert [mode.name for mode in ExecutionMode] == ['FREE_THREADED', 'SUBINTERP', 'SHARED_GIL']
+assert isinstance(detect_mode(), ExecutionMode)
+assert detect_mode() is ExecutionMode(str(detect_mode()))
+assert ExecutionMode is erlang.ExecutionMode
+assert {'ExecutionMode', 'detect_mode'} <= set(erlang.__all__)
+from erlang import *
+">>).
+
+functions_of_the_same_name_hide_nothing(_Config) ->
+    ep_ct:with_function(detect_mode, fun(_) -> registered end, fun() ->
+        ep_ct:with_context(fun(Context) ->
+            Expected = detected(ep_ct:mode()),
+            {ok, Expected} = py:eval(Context, <<"erlang.detect_mode()">>),
+            {ok, <<"registered">>} = py:eval(Context, <<"erlang.call('detect_mode')">>)
+        end)
+    end).
+
+erlang_knows_what_the_python_is_capable_of(_Config) ->
+    {ok, HasSubinterpreters} = py:eval(<<"__import__('sys').version_info >= (3, 12)">>),
+    Expected = case ep_ct:mode() of
+        freethreaded -> free_threaded;
+        _ when HasSubinterpreters -> subinterp;
+        _ -> multi_executor
+    end,
+    Expected = py_nif:execution_mode().
+
+%% It is imported by every interpreter that starts, so by every context of mode owngil.
+importing_the_package_imports_nothing_large(_Config) ->
+    ok = py:exec(<<"
+import importlib.util, sys
+large = ['typing', 'enum', 'functools', 'collections', 're']
+hidden = {name: sys.modules.pop(name) for name in large if name in sys.modules}
+spec = importlib.util.spec_from_file_location('erlang_again', erlang.__file__)
+spec.loader.exec_module(importlib.util.module_from_spec(spec))
+imported = [name for name in large if name in sys.modules]
+sys.modules.update(hidden)
+">>),
+    {ok, []} = py:eval(<<"imported">>).
+
+%% What erlang.detect_mode() says in a context of that mode.
+detected(worker) -> <<"shared_gil">>;
+detected(owngil) -> <<"subinterp">>;
+detected(freethreaded) -> <<"free_threaded">>.
