@@ -39,14 +39,17 @@ void exclude_tracemalloc() {
         py::Ref module = py::Ref::steal(PyImport_ImportModule("_tracemalloc"));
         py::Ref tracing = py::Ref::steal(module ? PyObject_CallMethod(module.get(), "is_tracing", nullptr) : nullptr);
         traces = tracing.get() == Py_True;
-        if (module && !traces) {
-            replace_function(module.get(), "start", refusal);
-            py::Ref wrapper = py::Ref::steal(PyImport_ImportModule("tracemalloc")); // has a reference of its own
-            if (wrapper) {
-                replace_function(wrapper.get(), "start", refusal);
-            }
-        }
+        py::Ref wrapper = py::Ref::steal(PyImport_ImportModule("tracemalloc")); // has a reference of its own
         PyErr_Clear();
+        try {
+            for (PyObject *each : {module.get(), wrapper.get()}) {
+                if (each != nullptr && !traces) {
+                    replace_function(each, "start", refusal);
+                }
+            }
+        } catch (const py::Raised &) {
+            PyErr_Clear(); // no memory for it: as if Python had none
+        }
     }
     PyEval_SaveThread();
     if (traces) {
@@ -80,7 +83,7 @@ bool new_interpreter(OwnInterp &interp, ep_error *error) {
     config.allow_fork = 1; // by the interpreter, so that it is refused as everywhere: by the sandbox
     config.allow_exec = 1;
     config.allow_threads = 1;
-    config.allow_daemon_threads = 1; // see end_interpreter()
+    config.allow_daemon_threads = 1; // see end_threads()
     config.check_multi_interp_extensions = 1;
     config.gil = PyInterpreterConfig_OWN_GIL;
     // Without a thread state of another interpreter: this thread needs no other GIL then.

@@ -44,7 +44,8 @@ start_link(Id, Mode) ->
 %% @doc Starts a context under {@link py_context_sup}: it lives until it is stopped. Options: `mode' (`worker'), and for
 %% mode `owngil' `memory_limit': the bytes its interpreter may take beyond what it has when it is new, which needs
 %% `{enable_memory_limits, true}' in the application environment when Python starts. Python code that would take more
-%% gets a MemoryError.
+%% gets a MemoryError. What libraries take from the system by themselves is not seen, and small blocks may go 256 KiB
+%% beyond, so that the error can be handled.
 %%
 %% Errors are those of {@link start_link/2}, `{error, memory_limit_requires_owngil}', `{error, memory_limits_not_enabled}',
 %% `{error, {invalid_memory_limit, Value}}' and `{error, {invalid_option, Key}}'.

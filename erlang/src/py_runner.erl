@@ -25,11 +25,11 @@
 -spec start(call()) -> pid().
 start(Call) ->
     Host = self(),
-    spawn(fun() -> serve(Call, monitor(process, Host), ?MOST_CALLS) end).
+    spawn(fun() -> serve(Call, {monitor(process, Host), group_leader()}, ?MOST_CALLS) end).
 
 serve({callback, _, _, _, ForWhom} = Call, Host, Left) ->
     _ = run(Call),
-    case Left > 0 andalso is_as_new(ForWhom) andalso py_nif:runner_ready() of
+    case Left > 0 andalso is_as_new(ForWhom, Host) andalso py_nif:runner_ready() of
         true -> wait(Host, Left - 1);
         false -> ok
     end.
@@ -42,13 +42,14 @@ run({callback, Callback, Name, Args, ForWhom}) ->
     py_nif:answer(Callback, Status, Value).
 
 %% Whether nothing of the last function can be met by the next one, and nobody waits for the end of this process.
-is_as_new(ForWhom) ->
+is_as_new(ForWhom, {_Monitor, Leader}) ->
     [{_, Queue}, {_, Links}, {_, Watchers}, {_, Name}, {_, Traps}, {_, Priority}, {_, Monitors}, {_, Dictionary},
      {_, Words}] = process_info(self(), ?TRACES),
     _ = erase(),
     {Queue, Links, Watchers, Name, Traps, Priority, Dictionary} =:=
         {0, [], [], [], false, normal, [{'$callers', [ForWhom]}]} andalso
-        length(Monitors) =:= 1 andalso Words < ?MOST_WORDS. % the one is the host's
+        length(Monitors) =:= 1 andalso % the host's
+        Words < ?MOST_WORDS andalso group_leader() =:= Leader.
 
 wait(Host, Left) ->
     receive
@@ -58,7 +59,7 @@ wait(Host, Left) ->
     end.
 
 %% @private
--spec idle(reference(), non_neg_integer()) -> ok.
+-spec idle({reference(), pid()}, non_neg_integer()) -> ok.
 idle(Host, Left) ->
     receive
         {py_native, Call} -> serve(Call, Host, Left);

@@ -32,6 +32,7 @@ check(Ctx, Before) ->
     is_process_alive(Ctx) andalso ep_expect:still_works(Ctx),
     ok = ep_ct:mailbox_empty(),
     py_context:stop(Ctx),
+    _ = py_context_router:stop_pool(py_parallel), % which py:parallel/1 has started
     forget_environments(),
     ep_live:back_to(Before).
 

@@ -42,8 +42,7 @@ the_smallest_and_the_largest_limit(_Config) ->
                   ok -> ok;
                   {error, {'MemoryError', _}} -> ok
               end || Code <- [<<"x = 1">>, <<"def f(): pass">>, <<"import json">>, <<"1 / 1">>, <<"class A: pass">>]],
-             #{limit := Limit, used := Used} = ep_limited:usage(Context),
-             ?assert(Used =< Limit),
+             #{limit := Limit} = ep_limited:usage(Context),
              ok = py_context:stop(Context)
          end || Limit <- [1, 100, 10_000, 100_000, ?MB, 4 * ?MB]],
         [begin
