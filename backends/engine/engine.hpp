@@ -73,9 +73,10 @@ struct ep_interp {
     bool sending = false;
     std::unique_ptr<ep::FlatWriter> spare_writer;
 
-    std::mutex interrupt_mutex; // guards the next three; taken attached
+    std::mutex interrupt_mutex; // guards the next four; taken attached
     uint64_t running = 0;       // serial of the request whose code runs
     uint64_t interrupted = 0;   // serial of the one that was sent an asynchronous exception
+    uint64_t told = 0;          // serial of the one whose erlang.call has just raised the exception itself
     bool importing = false;     // the import system itself is at work for it; kept without a GIL only
 
     // Drops every object, before the interpreter or the thread state ends. Attached.
@@ -178,7 +179,7 @@ std::string take_exception_text();
 // A namespace was let go that may live on in a cycle of its own.
 void collect_dead_spaces(Interpreter &interpreter);
 
-// A pending interrupt of the request that runs will not be raised any more.
+// The interrupt of the request that runs is raised by the caller: what is pending of it will not be raised any more.
 void forget_interrupt(ep_interp &interp);
 
 // Refuses what would fork, exec or spawn. Before Python is initialised.

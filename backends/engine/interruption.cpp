@@ -39,6 +39,9 @@ bool raise_interrupted(ep_interp &interp, uint64_t serial) {
     if (interp.running != serial || wrong_moment) {
         return false;
     }
+    if (std::exchange(interp.told, 0) == serial) {
+        return true; // once is enough for now: it is cleaning up
+    }
     set_interrupted(interp);
     return true;
 }
@@ -67,6 +70,7 @@ Importing::~Importing() {
 
 void forget_interrupt(ep_interp &interp) {
     std::lock_guard lock{interp.interrupt_mutex};
+    interp.told = interp.running;
     if (std::exchange(interp.interrupted, 0) != 0) {
         py::compat::set_async_exception(interp.thread, nullptr);
     }
@@ -76,12 +80,14 @@ Running::Running(ep_interp &interp, uint64_t serial) : interp_(interp) {
     std::lock_guard lock{interp_.interrupt_mutex};
     forget();
     below_ = std::exchange(interp_.running, serial);
+    interp_.told = 0;
     importing_below_ = std::exchange(interp_.importing, false);
 }
 
 Running::~Running() {
     std::lock_guard lock{interp_.interrupt_mutex};
     forget();
+    interp_.told = 0;
     interp_.running = below_;
     interp_.importing = importing_below_;
 }
