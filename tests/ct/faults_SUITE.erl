@@ -178,9 +178,9 @@ ends_while_busy(Config, Start, End) ->
         {sleeping, fun(Ctx) -> [ep_background:sleeping(Ctx, 2)] end},
         {queued, fun(Ctx) ->
             Running = ep_background:spinning(Ctx),
-            Before = ep_live:count(requests),
             Queue = [ep_background:start(fun() -> py:call(Ctx, math, sqrt, [16]) end) || _ <- lists:seq(1, 20)],
-            ep_ct:wait_until(fun() -> ep_live:count(requests) =:= Before + 20 end),
+            Waits = fun(Caller) -> process_info(ep_background:pid(Caller), status) =:= {status, waiting} end,
+            ep_ct:wait_until(fun() -> lists:all(Waits, Queue) end),
             [Running | Queue]
         end},
         {callback, fun(Ctx) ->
