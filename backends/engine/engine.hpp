@@ -102,7 +102,8 @@ Engine &engine() noexcept;
 ep_interp *current_interp() noexcept;
 void set_current_interp(ep_interp *interp) noexcept;
 
-// Loads our modules into the attached interpreter. When that fails, the object has to outlive the interpreter all the same.
+// Loads our modules into the attached interpreter. When that fails, the object has to outlive the interpreter all the
+// same.
 void set_up_interpreter(Interpreter &interpreter);
 // Gives a context that is attached its namespace.
 void set_up_context(ep_interp &interp);
@@ -119,8 +120,8 @@ void detach(ep_interp *interp) noexcept;
 void serve(ep_interp *interp, ep_request *request) noexcept;
 void release_slot(ep_interp *interp, uint64_t slot) noexcept;
 
-// Names the request whose code runs, for interrupts, and restores the one below it. No exception on its way to this thread
-// gets past the ends of its life, where it would hit whatever runs next. Attached.
+// Names the request whose code runs, for interrupts, and restores the one below it. No exception on its way to this
+// thread gets past the ends of its life, where it would hit whatever runs next. Attached.
 class Running {
 public:
     Running(ep_interp &interp, uint64_t serial);
@@ -129,8 +130,6 @@ public:
     Running &operator=(const Running &) = delete;
 
 private:
-    void forget();
-
     ep_interp &interp_;
     uint64_t below_ = 0;
     bool importing_below_ = false;
@@ -139,6 +138,7 @@ private:
 // Sends the request an exception if it is the one that runs and nothing is in the way. Another thread than its own,
 // attached to its interpreter.
 bool raise_interrupted(ep_interp &interp, uint64_t serial);
+
 // While the import system itself works, or code that it has called, on the calling thread. No interrupt comes in the
 // middle of it: that would leave a module's lock taken. Attached.
 class Importing {

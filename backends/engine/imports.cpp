@@ -14,12 +14,8 @@ PyObject *watched(PyObject *original, PyObject *const *args, Py_ssize_t count, P
     return guard.enter(importing) ? PyObject_Vectorcall(original, args, static_cast<size_t>(count), names) : nullptr;
 }
 
-template <class Function> PyCFunction as_function(Function function) {
-    return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
-}
-
-PyMethodDef import_method = {"watched_import", as_function(watched<true>), METH_FASTCALL | METH_KEYWORDS, nullptr};
-PyMethodDef code_method = {"watched_code", as_function(watched<false>), METH_FASTCALL | METH_KEYWORDS, nullptr};
+PyMethodDef import_method = {"watched_import", py::as_function(watched<true>), METH_FASTCALL | METH_KEYWORDS, nullptr};
+PyMethodDef code_method = {"watched_code", py::as_function(watched<false>), METH_FASTCALL | METH_KEYWORDS, nullptr};
 
 void watch(PyObject *module, const char *name, PyMethodDef &method) {
     py::Ref original = py::Ref::steal(PyObject_GetAttrString(module, name));

@@ -25,9 +25,17 @@ bool is_importing(PyThreadState *thread) {
     return importing;
 }
 
+// With interrupt_mutex.
 void set_interrupted(ep_interp &interp) {
     py::compat::set_async_exception(interp.thread, interp.interpreter->state->interrupted.get());
     interp.interrupted = interp.running;
+}
+
+// What is on its way to the thread. With interrupt_mutex.
+void take_back(ep_interp &interp) {
+    if (std::exchange(interp.interrupted, 0) != 0) {
+        py::compat::set_async_exception(interp.thread, nullptr);
+    }
 }
 
 } // namespace
@@ -71,14 +79,12 @@ Importing::~Importing() {
 void forget_interrupt(ep_interp &interp) {
     std::lock_guard lock{interp.interrupt_mutex};
     interp.told = interp.running;
-    if (std::exchange(interp.interrupted, 0) != 0) {
-        py::compat::set_async_exception(interp.thread, nullptr);
-    }
+    take_back(interp);
 }
 
 Running::Running(ep_interp &interp, uint64_t serial) : interp_(interp) {
     std::lock_guard lock{interp_.interrupt_mutex};
-    forget();
+    take_back(interp_);
     below_ = std::exchange(interp_.running, serial);
     interp_.told = 0;
     importing_below_ = std::exchange(interp_.importing, false);
@@ -86,16 +92,10 @@ Running::Running(ep_interp &interp, uint64_t serial) : interp_(interp) {
 
 Running::~Running() {
     std::lock_guard lock{interp_.interrupt_mutex};
-    forget();
+    take_back(interp_);
     interp_.told = 0;
     interp_.running = below_;
     interp_.importing = importing_below_;
-}
-
-void Running::forget() {
-    if (std::exchange(interp_.interrupted, 0) != 0) {
-        py::compat::set_async_exception(interp_.thread, nullptr);
-    }
 }
 
 } // namespace ep

@@ -335,14 +335,10 @@ PyObject *log(PyObject *, PyObject *args) noexcept {
     });
 }
 
-template <class Function> PyCFunction as_function(Function function) {
-    return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
-}
-
 PyMethodDef methods[] = {
-    {"call", as_function(call), METH_FASTCALL,
+    {"call", py::as_function(call), METH_FASTCALL,
      "call(name, *args)\n--\n\nCall the Erlang function registered under that name and return its result."},
-    {"send", as_function(send), METH_FASTCALL,
+    {"send", py::as_function(send), METH_FASTCALL,
      "send(destination, message)\n--\n\nSend a message to an Erlang process. Does not wait."},
     {"whereis", whereis, METH_O, "whereis(name)\n--\n\nThe pid registered under that name, or None."},
     {"atom", atom, METH_O, "atom(name)\n--\n\nThe Erlang atom of that name; the same object each time."},

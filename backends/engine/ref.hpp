@@ -55,6 +55,11 @@ inline int check(int status) {
     return status;
 }
 
+// What a PyMethodDef holds, whatever its flags say of the arguments.
+template <class Function> PyCFunction as_function(Function function) noexcept {
+    return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
+}
+
 // Raises and throws.
 template <class... Arguments> [[noreturn]] void raise(PyObject *exception, const char *format, Arguments... arguments) {
     PyErr_Format(exception, format, arguments...);

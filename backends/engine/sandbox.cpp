@@ -41,13 +41,9 @@ PyObject *refuse_forkpty(PyObject *, PyObject *, PyObject *) {
     return nullptr;
 }
 
-PyCFunction as_function(PyCFunctionWithKeywords function) {
-    return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
-}
-
-PyMethodDef blocked_fork_exec = {"fork_exec", as_function(refuse_fork_exec), METH_VARARGS | METH_KEYWORDS,
+PyMethodDef blocked_fork_exec = {"fork_exec", py::as_function(refuse_fork_exec), METH_VARARGS | METH_KEYWORDS,
                                  "Blocked: it forks."};
-PyMethodDef blocked_forkpty = {"forkpty", as_function(refuse_forkpty), METH_VARARGS | METH_KEYWORDS,
+PyMethodDef blocked_forkpty = {"forkpty", py::as_function(refuse_forkpty), METH_VARARGS | METH_KEYWORDS,
                                "Blocked: it forks."};
 
 } // namespace

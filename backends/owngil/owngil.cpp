@@ -30,9 +30,7 @@ PyObject *refuse_tracing(PyObject *, PyObject *, PyObject *) {
 // Its hook in the allocator wants a state in the main interpreter, whatever interpreter it is called in, while the lock on
 // all of them is taken: the first interpreter that is made while it traces never comes up, nor does any thread after it.
 void exclude_tracemalloc() {
-    static PyMethodDef refusal = {
-        "start", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(refuse_tracing)),
-        METH_VARARGS | METH_KEYWORDS, nullptr};
+    static PyMethodDef refusal = {"start", py::as_function(refuse_tracing), METH_VARARGS | METH_KEYWORDS, nullptr};
     PyEval_RestoreThread(engine().main_thread);
     bool traces = false;
     {

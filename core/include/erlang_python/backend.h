@@ -83,7 +83,8 @@ typedef struct ep_backend {
     /* Gives a context its interpreter and leaves the thread detached. On failure there is nothing to close.
        [context-thread] */
     ep_status (*open)(ep_context *context, const ep_open *options, ep_interp **interp, ep_error *error);
-    /* Ends it; slots of this context are freed. Called detached, when the context itself is gone already. May take as long as Python code does to end. [context-thread] */
+    /* Ends it; slots of this context are freed. Called detached, when the context itself is gone already. May take as
+       long as Python code does to end. [context-thread] */
     void (*close)(ep_interp *interp);
 
     /* Attach lets the thread run Python (takes the GIL where there is one), detach ends that. Never nested.

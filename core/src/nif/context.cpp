@@ -1,21 +1,18 @@
 #include "context.hpp"
 
+#include "../plain/detached_thread.hpp"
 #include "../plain/thread_name.hpp"
 #include "callback.hpp"
 #include "core.hpp"
 #include "handles.hpp"
 
 #include <algorithm>
-#include <pthread.h>
 #include <string>
 #include <utility>
 
 namespace ep {
 
 namespace {
-
-// Python checks its C stack against the real size of the thread's, so this is what deep recursion has to live with.
-constexpr size_t stack_size = 16 * 1024 * 1024;
 
 // What the new thread gets; it frees it.
 struct Start {
@@ -69,15 +66,8 @@ bool Context::start(ErlNifEnv *env, ERL_NIF_TERM ref) {
     }
     auto *start = new Start{this, enif_alloc_env(), 0};
     start->ref = enif_make_copy(start->env, ref);
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, stack_size);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     enif_keep_resource(this); // the thread's
-    pthread_t thread;
-    int error = pthread_create(&thread, &attributes, thread_main, start);
-    pthread_attr_destroy(&attributes);
-    if (error != 0) {
+    if (start_detached(thread_main, start) != 0) {
         enif_free_env(start->env);
         delete start;
         inbox_.close();
@@ -222,7 +212,7 @@ void Context::call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, ep_answ
     begin_wait(frame); // before anybody can be asked for the answer, and call back
     answer->status = send_call(env, name, args, frame);
     if (answer->status != EP_OK) {
-        end_wait(frame);
+        end_wait();
         return;
     }
     const bool had_slot = request != nullptr && request->has_slot;
@@ -232,7 +222,7 @@ void Context::call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, ep_answ
     const bool releasing = std::exchange(releasing_, false); // what is served meanwhile is no finalizer
     answer->status = wait(frame);
     releasing_ = releasing;
-    end_wait(frame);
+    end_wait();
     if (answer->status == EP_OK && request != nullptr && request->interrupted.load()) {
         answer->status = EP_INTERRUPTED; // the exception that was set for it may have been cleared by one on top
     }
@@ -261,7 +251,7 @@ void Context::begin_wait(Frame &frame) {
     waits_.fetch_add(1);
 }
 
-void Context::end_wait(Frame &) {
+void Context::end_wait() {
     waits_.fetch_sub(1);
     {
         std::lock_guard lock{queue_mutex_};

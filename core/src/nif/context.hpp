@@ -117,7 +117,7 @@ private:
 
     ep_status send_call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, const Frame &frame);
     void begin_wait(Frame &frame);
-    void end_wait(Frame &frame);
+    void end_wait();
     ep_status wait(Frame &frame);
     Admit admission(Parker::Deadline &deadline) const;
     bool others_wait() const;

@@ -1,5 +1,6 @@
 #include "runtime.hpp"
 
+#include "../plain/detached_thread.hpp"
 #include "../plain/spare_memory.hpp"
 #include "../plain/thread_name.hpp"
 #include "context.hpp"
@@ -11,7 +12,6 @@
 #include <cstring>
 #include <dlfcn.h>
 #include <memory>
-#include <pthread.h>
 
 namespace ep {
 
@@ -24,7 +24,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr AbiVersion core_abi{EP_ABI_MAJOR, EP_ABI_MINOR};
-constexpr size_t stack_size = 16 * 1024 * 1024; // as a context's
 constexpr uint32_t order_message = 1;
 constexpr uint32_t launch_message = 2;
 constexpr uint32_t tidy_message = 3;
@@ -352,14 +351,7 @@ RuntimeError Runtime::open_backend(Slot &slot) {
 
 // Threads that live as long as the VM.
 RuntimeError Runtime::start_thread(void *(*function)(void *)) {
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, stack_size);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_t thread;
-    int error = pthread_create(&thread, &attributes, function, this);
-    pthread_attr_destroy(&attributes);
-    if (error != 0) {
+    if (const int error = start_detached(function, this)) {
         return {"python_failed", std::string{"no thread for Python: "} + std::strerror(error)};
     }
     return {};
