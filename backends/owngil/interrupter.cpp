@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <pthread.h>
+#include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -10,7 +11,6 @@ namespace ep {
 
 namespace {
 
-constexpr size_t stack_size = 256 * 1024; // runs no Python code
 // How long the threads of an interpreter that ends may take to end by themselves, and to clean up once interrupted.
 constexpr std::chrono::milliseconds patience{500};
 constexpr std::chrono::milliseconds longest_pause{30'000};
@@ -61,19 +61,12 @@ void Interrupter::stop() {
 }
 
 bool Interrupter::start_thread() {
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, stack_size);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_t thread;
-    const int error = pthread_create(&thread, &attributes, thread_main, this);
-    pthread_attr_destroy(&attributes);
-    return error == 0; // else the next order tries again
-}
-
-void *Interrupter::thread_main(void *self) {
-    static_cast<Interrupter *>(self)->run();
-    return nullptr;
+    try {
+        std::thread{[this] { run(); }}.detach();
+        return true;
+    } catch (const std::system_error &) {
+        return false; // the next order tries again
+    }
 }
 
 void Interrupter::run() {

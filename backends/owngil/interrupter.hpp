@@ -27,7 +27,6 @@ public:
     void stop();
 
 private:
-    static void *thread_main(void *self);
     bool start_thread(); // with mutex_
     void run();
     void deliver(uint64_t serial, bool everything);
@@ -35,7 +34,7 @@ private:
     ep_interp &interp_;
     std::mutex mutex_;
     std::condition_variable changed_;
-    bool runs_ = false;      // guarded by mutex_, as all that follows: the thread exists
+    bool runs_ = false; // guarded by mutex_, as all that follows: the thread exists
     bool stopping_ = false;
     bool hounding_ = false;
     uint64_t wanted_ = 0;    // the request to be interrupted; 0: none

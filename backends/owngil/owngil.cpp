@@ -63,8 +63,9 @@ ep_status start(const ep_start *options, ep_error *error) noexcept {
         }
         start_python(*options);
         if (limits_installed() && !limits_active()) {
-            throw std::runtime_error{"memory limits cannot be had with PYTHONMALLOC or PYTHONDEVMODE in the environment of "
-                                     "the VM; unset them, or take enable_memory_limits out of its configuration"};
+            throw std::runtime_error{
+                "memory limits cannot be had with PYTHONMALLOC or PYTHONDEVMODE in the environment of "
+                "the VM; unset them, or take enable_memory_limits out of its configuration"};
         }
         exclude_tracemalloc();
         return EP_OK;

@@ -37,12 +37,10 @@ init_per_suite(Config) ->
 
 end_per_suite(Config) -> ep_ct:end_suite(Config).
 
-init_per_testcase(nothing_is_left_behind, Config) -> Config;
-init_per_testcase(_Case, Config) -> ep_fresh_context:init(Config).
+init_per_testcase(Case, Config) -> ep_fresh_context:init(Case, Config).
 
 %% Whatever happened, nothing stays alive: the audit in there is the second half of every test here.
-end_per_testcase(nothing_is_left_behind, _Config) -> ok;
-end_per_testcase(_Case, Config) -> ep_fresh_context:finish(Config).
+end_per_testcase(Case, Config) -> ep_fresh_context:finish(Case, Config).
 
 %% ---------------------------------------------------------------------------------------------------------------------
 %% Callers

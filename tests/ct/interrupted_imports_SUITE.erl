@@ -23,18 +23,18 @@ end_per_suite(Config) -> ep_ct:end_suite(Config).
 
 init_per_testcase(nothing_is_left_behind, Config) ->
     Config;
-init_per_testcase(_Case, Config) ->
+init_per_testcase(Case, Config) ->
     Tester = self(),
     ok = py:register_function(importing, fun([]) -> Tester ! {importing, self()}, receive go_on -> ok end end),
-    New = ep_fresh_context:init(Config),
+    New = ep_fresh_context:init(Case, Config),
     {ok, _} = py:eval(proplists:get_value(ctx, New), <<"__import__('sys').modules.pop('slow_import', None)">>),
     New.
 
 end_per_testcase(nothing_is_left_behind, _Config) ->
     ok;
-end_per_testcase(_Case, Config) ->
+end_per_testcase(Case, Config) ->
     ok = py:unregister_function(importing),
-    ep_fresh_context:finish(Config).
+    ep_fresh_context:finish(Case, Config).
 
 nothing_is_left_behind(Config) -> ep_ct:audit(Config).
 

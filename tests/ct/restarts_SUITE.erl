@@ -13,11 +13,8 @@ all() -> [pool_members_are_replaced, restarted_thirty_times_under_load, nothing_
 init_per_suite(Config) -> ep_ct:init_suite(Config).
 end_per_suite(Config) -> ep_ct:end_suite(Config).
 
-init_per_testcase(nothing_is_left_behind, Config) -> Config;
-init_per_testcase(_Case, Config) -> ep_fresh_context:init(Config).
-
-end_per_testcase(nothing_is_left_behind, _Config) -> ok;
-end_per_testcase(_Case, Config) -> ep_fresh_context:finish(Config).
+init_per_testcase(Case, Config) -> ep_fresh_context:init(Case, Config).
+end_per_testcase(Case, Config) -> ep_fresh_context:finish(Case, Config).
 
 pool_members_are_replaced(_Config) ->
     Size = py_context_router:num_contexts(),

@@ -21,11 +21,8 @@ all() ->
 init_per_suite(Config) -> ep_ct:init_suite(Config).
 end_per_suite(Config) -> ep_ct:end_suite(Config).
 
-init_per_testcase(nothing_is_left_behind, Config) -> Config;
-init_per_testcase(_Case, Config) -> ep_fresh_context:init(Config).
-
-end_per_testcase(nothing_is_left_behind, _Config) -> ok;
-end_per_testcase(_Case, Config) -> ep_fresh_context:finish(Config).
+init_per_testcase(Case, Config) -> ep_fresh_context:init(Case, Config).
+end_per_testcase(Case, Config) -> ep_fresh_context:finish(Case, Config).
 
 %% Each row is {Function, Arguments}.
 

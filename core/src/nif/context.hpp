@@ -2,7 +2,7 @@
 #pragma once
 
 #include "../plain/inbox.hpp"
-#include "request.hpp"
+#include "request_list.hpp"
 
 #include <erlang_python/backend.h>
 
@@ -17,21 +17,6 @@
 struct ep_context {};
 
 namespace ep {
-
-// Requests in a row, linked through Message::next.
-class RequestList {
-public:
-    bool empty() const noexcept { return first_ == nullptr; }
-    void append(Request *request) noexcept;
-    Request *pop() noexcept;
-    // Takes the first one that matches out; nullptr when none does.
-    template <class Matches> Request *pop_if(Matches matches) noexcept;
-    RequestList take_all() noexcept;
-
-private:
-    Message *first_ = nullptr;
-    Message *last_ = nullptr;
-};
 
 // One erlang.call that waits on the context's stack.
 struct Frame {

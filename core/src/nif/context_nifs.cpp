@@ -17,8 +17,8 @@ Context *get_context(ErlNifEnv *env, ERL_NIF_TERM term) {
 // The backend that contexts with these options need. A free-threaded Python serves worker, too.
 Kind get_kind(ErlNifEnv *env, ERL_NIF_TERM options) {
     ERL_NIF_TERM mode;
-    const bool owngil = enif_get_map_value(env, options, enif_make_atom(env, "mode"), &mode) &&
-                        mode == enif_make_atom(env, "owngil");
+    const bool owngil =
+        enif_get_map_value(env, options, enif_make_atom(env, "mode"), &mode) && mode == enif_make_atom(env, "owngil");
     return owngil ? Kind::owngil : Kind::shared;
 }
 
@@ -26,10 +26,6 @@ Kind get_kind(ErlNifEnv *env, ERL_NIF_TERM options) {
 struct Async {
     std::atomic<uint64_t> handle{0};
 };
-
-} // namespace
-
-namespace {
 
 // A problem with the wanted limit, as an atom; 0 when there is none.
 ERL_NIF_TERM limit_problem(ErlNifEnv *env, Kind kind, const ep_backend *backend) {

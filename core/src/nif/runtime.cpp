@@ -5,12 +5,10 @@
 #include "../plain/thread_name.hpp"
 #include "context.hpp"
 #include "core.hpp"
-#include "host_table.hpp"
+#include "interrupts.hpp"
 
-#include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <dlfcn.h>
 #include <memory>
 
 namespace ep {
@@ -23,28 +21,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr AbiVersion core_abi{EP_ABI_MAJOR, EP_ABI_MINOR};
-constexpr uint32_t order_message = 1;
-constexpr uint32_t launch_message = 2;
-constexpr uint32_t tidy_message = 3;
-using Clock = std::chrono::steady_clock;
-constexpr std::chrono::milliseconds shortest_interval{5};
-constexpr std::chrono::milliseconds longest_interval{1000};
-constexpr std::chrono::milliseconds patience_with_cleanup{1000};
-
-std::string loader_error() {
-    const char *text = dlerror();
-    return text != nullptr ? text : "unknown error of the dynamic loader";
-}
-
-// "3.13.1 experimental free-threading build (main, …) [GCC …]" -> "3.13.1"
-std::string first_word(const char *text) {
-    return std::string{text, std::strcspn(text, " +")};
-}
-
-std::string flavour(bool free_threading) {
-    return free_threading ? " (free-threaded)" : "";
-}
+constexpr uint32_t launch_message = Interrupt::message_kind + 1;
+constexpr uint32_t tidy_message = launch_message + 1;
 
 Kind kind_of(const Manifest &manifest) {
     return manifest.mode == "owngil" ? Kind::owngil : Kind::shared;
@@ -52,22 +30,7 @@ Kind kind_of(const Manifest &manifest) {
 
 } // namespace
 
-// What the Python main thread is asked to do: interrupt a request until it is over, since one interrupt may come too
-// early, or be swallowed by code that catches everything. `serial` 0: whatever runs, until the thread has ended.
-struct Runtime::Order : Message {
-    Context *context; // a counted reference
-    uint64_t serial;
-    uint64_t delivered = 0;    // the last one that was interrupted...
-    Clock::time_point again{}; // ... and when it may be once more
-    bool carry_out();
-    Order(Context *c, uint64_t s) : context(c), serial(s) {
-        kind = order_message;
-        enif_keep_resource(c);
-    }
-    ~Order() { enif_release_resource(context); }
-};
-
-// Or to start a backend, for somebody who waits.
+// What the Python main thread is asked to do: to start a backend, for somebody who waits.
 struct Runtime::Launch : Message {
     Slot &slot;
     const RuntimeOptions &options;
@@ -141,10 +104,10 @@ Runtime::Listing Runtime::list() {
                 listing.selection.chosen = i;
             }
         } else if (started() && manifest.kind == Manifest::Kind::backend && manifest.refusal.empty()) {
-            reason = same_python(manifest, manifest_)
-                         ? ""
-                         : "it is for another Python (" + manifest.libpython.string() + ") than the one this VM runs (" +
-                               manifest_.libpython.string() + "), and a VM can have one";
+            reason = same_python(manifest, manifest_) ? ""
+                                                      : "it is for another Python (" + manifest.libpython.string() +
+                                                            ") than the one this VM runs (" +
+                                                            manifest_.libpython.string() + "), and a VM can have one";
         }
         for (const Slot &slot : slots_) {
             if (slot.tried && slot.manifest.path == manifest.path) {
@@ -175,8 +138,8 @@ RuntimeError Runtime::wrong_wish() const {
     if (!wants_no_gil && python_mismatch(manifest_, wish.python).empty()) {
         return {};
     }
-    return {"python_already_started", "this VM runs Python " + manifest_.python + flavour(manifest_.free_threading) + " (" +
-                                          manifest_.libpython.string() + "), and the configuration now wants " +
+    return {"python_already_started", "this VM runs Python " + manifest_.python + flavour(manifest_.free_threading) +
+                                          " (" + manifest_.libpython.string() + "), and the configuration now wants " +
                                           (wants_no_gil ? "the backend freethreaded" : "Python " + wish.python) +
                                           "; a VM can have one Python, so start another VM for the other"};
 }
@@ -242,7 +205,7 @@ RuntimeError Runtime::load(Kind kind, const Manifest &manifest) {
     }
     wanted.tried = true;
     wanted.manifest = manifest;
-    wanted.failure = open_backend(wanted);
+    wanted.failure = open_backend(wanted.manifest, wanted.table);
     if (wanted.failure.code.empty()) {
         wanted.failure = initialise(wanted);
     }
@@ -275,80 +238,6 @@ std::string Runtime::owngil_problem(const std::vector<Manifest> &manifests, cons
     return sibling(manifests, of, Kind::owngil) != nullptr ? "" : "owngil_backend_missing";
 }
 
-// Opens libpython with its symbols visible to extension modules, which do not name it themselves, and looks at what it
-// says of itself before anything that was compiled against a Python gets near it.
-RuntimeError Runtime::open_python(const Manifest &manifest) {
-    if (dlsym(RTLD_DEFAULT, "Py_IsInitialized") != nullptr) {
-        return {"python_already_loaded", "another Python is loaded in this VM already, by some other library; a VM can "
-                                         "have one. " +
-                                             manifest.name + " wants " + manifest.libpython.string() +
-                                             "; remove the other from this VM"};
-    }
-    void *library = dlopen(manifest.libpython.c_str(), RTLD_NOW | RTLD_GLOBAL);
-    if (library == nullptr) {
-        return {"libpython_failed", manifest.name + " needs " + manifest.libpython.string() +
-                                        ", which cannot be opened: " + loader_error() +
-                                        "; install that Python, or rebuild the backend for the one you have"};
-    }
-    auto get_version = reinterpret_cast<const char *(*)()>(dlsym(library, "Py_GetVersion"));
-    if (get_version == nullptr) {
-        return {"libpython_failed", manifest.libpython.string() +
-                                        " has no Py_GetVersion: it is no Python; correct the manifest " +
-                                        manifest.path.string()};
-    }
-    std::string version = first_word(get_version());
-    bool free_threading = std::strstr(get_version(), "free-threading") != nullptr;
-    if (python_version(version) != python_version(manifest.python) || free_threading != manifest.free_threading) {
-        return {"python_mismatch", manifest.name + " was built for Python " + manifest.python +
-                                       flavour(manifest.free_threading) + ", and " + manifest.libpython.string() +
-                                       " is Python " + version + flavour(free_threading) +
-                                       "; rebuild the backend, or correct its manifest " + manifest.path.string()};
-    }
-    return {};
-}
-
-RuntimeError Runtime::open_backend(Slot &slot) {
-    const Manifest &manifest = slot.manifest;
-    ep_backend &table = slot.table;
-    void *library = dlopen(manifest.file.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (library == nullptr) {
-        return {"backend_failed", manifest.file.string() + " cannot be opened: " + loader_error() +
-                                      "; rebuild it for " + manifest.libpython.string()};
-    }
-    auto entry = reinterpret_cast<ep_backend_entry>(dlsym(library, EP_BACKEND_ENTRY_NAME));
-    if (entry == nullptr) {
-        return {"backend_failed", manifest.file.string() +
-                                      " has no " EP_BACKEND_ENTRY_NAME ": it is no backend; correct the manifest " +
-                                      manifest.path.string()};
-    }
-    table.header = {static_cast<uint16_t>(manifest.abi.major), static_cast<uint16_t>(manifest.abi.minor),
-                     sizeof table};
-    ep_error error{};
-    ep_status status = entry(&host_table(), &table, &error);
-    AbiVersion answered{table.header.major, table.header.minor};
-    const bool fits = answered.major == core_abi.major && answered.minor <= core_abi.minor;
-    const bool silent = answered.major == manifest.abi.major && answered.minor == manifest.abi.minor;
-    if (status == EP_TOO_NEW && silent) { // it did not say what it has
-        return {"abi_mismatch", manifest.file.string() + " refuses ABI " + to_string(core_abi) +
-                                    ", which this core has" + (*error.text ? ": " : "") + error.text +
-                                    "; install the backend that matches this erlang_python"};
-    }
-    if (status == EP_TOO_NEW || (status == EP_OK && !fits)) {
-        return {"abi_mismatch", manifest.file.string() + " has ABI " + to_string(answered) + " and this core has ABI " +
-                                    to_string(core_abi) + "; install the backend that matches this erlang_python"};
-    }
-    if (status != EP_OK) {
-        return {"backend_failed", manifest.file.string() + ": " + error.text};
-    }
-    if (table.header.size < sizeof table || !table.start || !table.open || !table.close || !table.attach ||
-        !table.detach || !table.serve || !table.release_slot || !table.interrupt) {
-        return {"backend_failed", manifest.file.string() + " left functions of ABI " + to_string(answered) +
-                                      " out, all of which this core (ABI " + to_string(core_abi) +
-                                      ") needs; install a complete build of it"};
-    }
-    return {};
-}
-
 // Threads that live as long as the VM.
 RuntimeError Runtime::start_thread(void *(*function)(void *)) {
     if (const int error = start_detached(function, this)) {
@@ -358,8 +247,8 @@ RuntimeError Runtime::start_thread(void *(*function)(void *)) {
 }
 
 RuntimeError Runtime::initialise(Slot &slot) {
-    if (!python_runs_) { // the thread Python is initialised on
-        if (RuntimeError error = start_thread(thread_main); !error.code.empty()) {
+    if (!python_runs_) {
+        if (RuntimeError error = start_thread(python_main); !error.code.empty()) {
             return error;
         }
         python_runs_ = true;
@@ -380,9 +269,19 @@ RuntimeError Runtime::initialise(Slot &slot) {
     return {};
 }
 
-void *Runtime::thread_main(void *self) {
+// The thread Python is initialised on.
+void *Runtime::python_main(void *self) {
     name_thread("py_main");
-    static_cast<Runtime *>(self)->run();
+    auto *runtime = static_cast<Runtime *>(self);
+    runtime->run(runtime->inbox_);
+    return nullptr;
+}
+
+// Contexts of mode owngil are interrupted by a thread of their own: interrupts of the others may wait for a GIL.
+void *Runtime::owngil_main(void *self) {
+    name_thread("py_interrupts");
+    auto *runtime = static_cast<Runtime *>(self);
+    runtime->run(runtime->owngil_inbox_);
     return nullptr;
 }
 
@@ -404,35 +303,11 @@ void Runtime::start_backend(Launch &launch) {
     launching_.unpark();
 }
 
-// Interrupts of one backend's contexts. They have a thread for each kind: one may have to wait for its GIL.
-class Runtime::Interrupts {
-public:
-    void add(std::unique_ptr<Order> order) {
-        orders_.push_back(std::move(order));
-        interval_ = shortest_interval;
-    }
-    Parker::Deadline next() {
-        if (orders_.empty()) {
-            return {};
-        }
-        const auto deadline = Clock::now() + interval_;
-        interval_ = std::min(2 * interval_, longest_interval); // code in the middle of a C function may take long
-        return deadline;
-    }
-    void carry_out() {
-        std::erase_if(orders_, [](const std::unique_ptr<Order> &order) { return order->carry_out(); });
-    }
-
-private:
-    std::vector<std::unique_ptr<Order>> orders_;
-    std::chrono::milliseconds interval_ = shortest_interval;
-};
-
-void Runtime::run() {
+void Runtime::run(Inbox &inbox) {
     Interrupts interrupts;
     for (;;) {
-        inbox_.wait(interrupts.next());
-        for (Message *message = inbox_.take(); message != nullptr;) {
+        inbox.wait(interrupts.next());
+        for (Message *message = inbox.take(); message != nullptr;) {
             Message *next = message->next;
             if (message->kind == launch_message) {
                 start_backend(*static_cast<Launch *>(message));
@@ -440,7 +315,7 @@ void Runtime::run() {
                 delete message;
                 give_spare_memory_back();
             } else {
-                interrupts.add(std::unique_ptr<Order>{static_cast<Order *>(message)});
+                interrupts.add(std::unique_ptr<Interrupt>{static_cast<Interrupt *>(message)});
             }
             message = next;
         }
@@ -448,52 +323,16 @@ void Runtime::run() {
     }
 }
 
-void *Runtime::owngil_main(void *self) {
-    name_thread("py_interrupts");
-    Inbox &inbox = static_cast<Runtime *>(self)->owngil_inbox_;
-    Interrupts interrupts;
-    for (;;) {
-        inbox.wait(interrupts.next());
-        for (Message *message = inbox.take(); message != nullptr;) {
-            Message *next = message->next;
-            interrupts.add(std::unique_ptr<Order>{static_cast<Order *>(message)});
-            message = next;
-        }
-        interrupts.carry_out();
-    }
-}
-
-// True when there is nothing more to do.
-bool Runtime::Order::carry_out() {
-    if (context->thread_ended() || (serial != 0 && !context->runs(serial))) {
-        return true;
-    }
-    const uint64_t top = context->running_serial();
-    const uint64_t target = serial != 0 ? serial : top;
-    if (target != top) {
-        return false; // it waits below another one, and will see that it was interrupted
-    }
-    const auto now = Clock::now();
-    // Code that was interrupted has some time to clean up before it is interrupted again.
-    if (target != 0 && (target != delivered || now >= again)) {
-        if (context->deliver_interrupt(target)) {
-            delivered = target;
-            again = now + patience_with_cleanup;
-        }
-    }
-    return false;
-}
-
 Inbox &Runtime::inbox_of(Context *context) noexcept {
     return context->backend() == &slot(Kind::owngil).table ? owngil_inbox_ : inbox_;
 }
 
 void Runtime::interrupt(Context *context, uint64_t serial) {
-    inbox_of(context).push(new Order{context, serial});
+    inbox_of(context).push(new Interrupt{context, serial});
 }
 
 void Runtime::hound(Context *context) {
-    inbox_of(context).push(new Order{context, 0});
+    inbox_of(context).push(new Interrupt{context, 0});
 }
 
 void Runtime::tidy() {

@@ -3,6 +3,7 @@
 
 #include "../plain/inbox.hpp"
 #include "../plain/selection.hpp"
+#include "loader.hpp"
 
 #include <erlang_python/backend.h>
 
@@ -22,11 +23,6 @@ struct RuntimeOptions {
     bool big_integers = false;
     bool memory_limits = false;  // contexts with a memory_limit can be had
     bool prefers_owngil = false; // of the Pythons that fit, one that can do owngil
-};
-
-struct RuntimeError {
-    std::string code; // an atom for programs
-    std::string text; // a sentence for people
 };
 
 // Which backend of the one Python a context wants: that of the main interpreter (worker, freethreaded), or that of
@@ -69,9 +65,7 @@ public:
     void tidy();
 
 private:
-    struct Order;
     struct Launch;
-    class Interrupts;
 
     // A backend that is loaded, or could not be.
     struct Slot {
@@ -91,29 +85,27 @@ private:
     const Manifest *sibling(const std::vector<Manifest> &manifests, const Manifest &of, Kind kind) const;
     std::string owngil_problem(const std::vector<Manifest> &manifests, const Manifest &of) const;
     RuntimeError load(Kind kind, const Manifest &manifest);
-    RuntimeError open_python(const Manifest &manifest);
-    RuntimeError open_backend(Slot &slot);
     RuntimeError start_thread(void *(*function)(void *));
-    static void *owngil_main(void *self);
-    Inbox &inbox_of(Context *context) noexcept;
     RuntimeError initialise(Slot &slot);
-    static void *thread_main(void *self);
-    void run();
+    static void *python_main(void *self);
+    static void *owngil_main(void *self);
+    void run(Inbox &inbox);
     void start_backend(Launch &launch);
+    Inbox &inbox_of(Context *context) noexcept;
 
     const std::string priv_;
-    std::mutex mutex_;       // held while starting
-    RuntimeOptions options_; // guarded by mutex_
-    bool tried_ = false;     // guarded by mutex_
-    RuntimeError failure_;   // guarded by mutex_; constant once tried_
-    bool python_runs_ = false;    // guarded by mutex_
-    bool memory_limits_ = false;  // constant once started_
-    Manifest manifest_;           // constant once started_
+    std::mutex mutex_;           // held while starting
+    RuntimeOptions options_;     // guarded by mutex_
+    bool tried_ = false;         // guarded by mutex_
+    RuntimeError failure_;       // guarded by mutex_; constant once tried_
+    bool python_runs_ = false;   // guarded by mutex_
+    bool memory_limits_ = false; // constant once started_
+    Manifest manifest_;          // constant once started_
     std::atomic<bool> started_{false};
     Slot slots_[2];
     Inbox inbox_;        // of the Python main thread
     Inbox owngil_inbox_; // of the thread that interrupts contexts of mode owngil
-    Parker launching_; // for whoever holds mutex_ and waits for that thread
+    Parker launching_;   // for whoever holds mutex_ and waits for that thread
 };
 
 } // namespace ep

@@ -133,9 +133,9 @@ ERL_NIF_TERM nif_backends(ErlNifEnv *env, int, const ERL_NIF_TERM[]) {
         const bool chosen = listing.selection.chosen == i;
         const std::string &reason = chosen ? std::string{} : listing.selection.reasons[i];
         const char *status = chosen              ? "chosen"
-                             : !reason.empty()     ? "refused"
+                             : !reason.empty()   ? "refused"
                              : listing.loaded[i] ? "loaded"
-                                                   : "available";
+                                                 : "available";
         terms.push_back(describe(env, manifest, status, reason));
     }
     return enif_make_list_from_array(env, terms.data(), static_cast<unsigned>(terms.size()));
@@ -177,7 +177,9 @@ ERL_NIF_TERM nif_execution_mode(ErlNifEnv *env, int, const ERL_NIF_TERM[]) {
         manifest = listing.manifests[*listing.selection.chosen];
     }
     const bool subinterpreters = python_version(manifest.python) >= std::pair{3, 12};
-    return enif_make_atom(env, manifest.free_threading ? "free_threaded" : subinterpreters ? "subinterp" : "multi_executor");
+    return enif_make_atom(env, manifest.free_threading ? "free_threaded"
+                               : subinterpreters       ? "subinterp"
+                                                       : "multi_executor");
 }
 
 ERL_NIF_TERM nif_owngil_problem(ErlNifEnv *env, int, const ERL_NIF_TERM[]) {

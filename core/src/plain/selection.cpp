@@ -49,10 +49,12 @@ std::string explain(const std::vector<Manifest> &manifests, const std::vector<st
         }
     }
     if (any && wish.backend == "owngil") {
-        text += " That mode needs Python 3.14 or newer with a GIL: build its backend for one, or configure backend = auto.";
+        text +=
+            " That mode needs Python 3.14 or newer with a GIL: build its backend for one, or configure backend = auto.";
     } else if (any && wish.backend == "freethreaded") {
-        text += " That mode needs a free-threaded Python, such as 3.14t: build its backend for one, or configure backend "
-                "= auto.";
+        text +=
+            " That mode needs a free-threaded Python, such as 3.14t: build its backend for one, or configure backend "
+            "= auto.";
     }
     return any ? text
                : text + " None was found: build one, or name its directory in the environment variable "

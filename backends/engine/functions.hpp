@@ -1,0 +1,67 @@
+// The functions of the module _erlang, and what they have in common.
+#pragma once
+
+#include "source.hpp"
+
+#include <new>
+#include <string_view>
+#include <utility>
+
+namespace ep {
+
+inline ModuleState &state_of(PyObject *module) {
+    return *static_cast<ModuleState *>(PyModule_GetState(module));
+}
+
+// What every function of the module runs inside.
+template <class Body> PyObject *guarded(Body body) noexcept {
+    try {
+        return body().release();
+    } catch (const py::Raised &) {
+        return nullptr;
+    } catch (const std::bad_alloc &) {
+        return PyErr_NoMemory();
+    } catch (const std::exception &error) {
+        PyErr_SetString(PyExc_RuntimeError, error.what());
+        return nullptr;
+    }
+}
+
+// An environment from the host's pool.
+class HostEnv {
+public:
+    HostEnv() : env_(engine().host->env_take()) {}
+    ~HostEnv() {
+        if (env_ != nullptr) {
+            engine().host->env_give(env_);
+        }
+    }
+    HostEnv(const HostEnv &) = delete;
+    HostEnv &operator=(const HostEnv &) = delete;
+    ErlNifEnv *get() const noexcept { return env_; }
+    ErlNifEnv *give_away() noexcept { return std::exchange(env_, nullptr); }
+
+private:
+    ErlNifEnv *env_;
+};
+
+// The text's own memory. Raises for lone surrogates.
+inline std::string_view utf8(PyObject *text) {
+    Py_ssize_t size = 0;
+    const char *data = PyUnicode_AsUTF8AndSize(text, &size);
+    if (data == nullptr) {
+        throw py::Raised{};
+    }
+    return {data, static_cast<size_t>(size)};
+}
+
+// erlang.call(name, *args)
+PyObject *call_function(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
+// erlang.send(destination, message)
+PyObject *send_message(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
+// erlang.whereis(name)
+PyObject *whereis(PyObject *module, PyObject *name) noexcept;
+// erlang.atom(name)
+PyObject *make_atom_object(PyObject *module, PyObject *name) noexcept;
+
+} // namespace ep

@@ -1,0 +1,200 @@
+// erlang.call from a context's thread: the wait for its answer, during which the thread serves those it depends on.
+#include "callback.hpp"
+#include "context.hpp"
+#include "core.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace ep {
+
+// The thread's part of erlang.call.
+void Context::call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, ep_answer *answer) {
+    Request *request = nullptr;
+    {
+        std::lock_guard lock{queue_mutex_};
+        request = releasing_ || running_.empty() ? nullptr : running_.back();
+    }
+    *answer = {};
+    if (!serving_ || frames_.size() >= max_depth) {
+        answer->status = serving_ ? EP_TOO_DEEP : EP_CLOSED;
+        give_env(env);
+        return;
+    }
+    Frame frame{next_frame_++, request};
+    begin_wait(frame); // before anybody can be asked for the answer, and call back
+    answer->status = send_call(env, name, args, frame);
+    if (answer->status != EP_OK) {
+        end_wait();
+        return;
+    }
+    const bool had_slot = request != nullptr && request->has_slot;
+    if (had_slot) {
+        release_slot(request, nullptr);
+    }
+    const bool releasing = std::exchange(releasing_, false); // what is served meanwhile is no finalizer
+    answer->status = wait(frame);
+    releasing_ = releasing;
+    end_wait();
+    if (answer->status == EP_OK && request != nullptr && request->interrupted.load()) {
+        answer->status = EP_INTERRUPTED; // the exception that was set for it may have been cleared by one on top
+    }
+    if (had_slot) {
+        core().semaphore.retake();
+        request->has_slot = true;
+    }
+    attach();
+    if (frame.reply != nullptr) {
+        if (answer->status == EP_OK) {
+            answer->status = frame.reply->status;
+        }
+        answer->value = frame.reply->flat.view();
+        answer->owner = frame.reply;
+    }
+}
+
+void Context::begin_wait(Frame &frame) {
+    frames_.push_back(&frame);
+    {
+        std::lock_guard lock{queue_mutex_};
+        ErlNifPid pid;
+        enif_set_pid_undefined(&pid); // finalizers run for nobody; it must be a term, since it is compared
+        depended_on_.push_back(frame.request != nullptr ? frame.request->caller : pid);
+    }
+    waits_.fetch_add(1);
+}
+
+void Context::end_wait() {
+    waits_.fetch_sub(1);
+    {
+        std::lock_guard lock{queue_mutex_};
+        depended_on_.pop_back();
+    }
+    frames_.pop_back();
+}
+
+// Sends the callback to whoever runs it. `env` is consumed.
+ep_status Context::send_call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, const Frame &frame) {
+    Request *request = frame.request;
+    const bool in_caller =
+        request != nullptr && request->wants_reply() && (request->flags & Request::callbacks_elsewhere) == 0;
+    const uint64_t handle = in_caller ? request->handle() : 0;
+    ep_status status = EP_OK;
+    if (in_caller && !request->state.begin_call()) {
+        status = stopping() ? EP_CLOSED : EP_INTERRUPTED;
+    } else if (in_caller) {
+        ERL_NIF_TERM callback = make_callback(env, this, frame.id, handle);
+        ERL_NIF_TERM ref = enif_make_copy(env, request->ref);
+        if (!enif_send(nullptr, &request->caller, env, enif_make_tuple4(env, ref, callback, name, args))) {
+            request->state.end_call(request->state.generation());
+            status = EP_NO_ANSWER;
+        }
+    } else {
+        ERL_NIF_TERM callback = make_callback(env, this, frame.id, 0);
+        ERL_NIF_TERM for_whom = request != nullptr ? enif_make_pid(env, &request->caller) : core().atoms.undefined;
+        ERL_NIF_TERM what = enif_make_tuple5(env, core().atoms.callback, callback, name, args, for_whom);
+        status = core().runners.run(env, what) ? EP_OK : EP_NOT_RUNNING;
+    }
+    give_env(env);
+    return status;
+}
+
+// Serves the inbox until the frame has its answer.
+ep_status Context::wait(Frame &frame) {
+    last_move_ = Clock::now();
+    for (;;) {
+        receive();
+        if (frame.reply != nullptr) {
+            return EP_OK;
+        }
+        if (stopping()) {
+            return EP_CLOSED;
+        }
+        if (frame.request != nullptr && frame.request->interrupted.load()) {
+            return EP_INTERRUPTED;
+        }
+        run_releases();
+        Parker::Deadline deadline;
+        if (Request *request = next(admission(deadline))) {
+            serve(request);
+            last_move_ = Clock::now();
+        } else if (deadline && frames_.size() >= crowded_depth && Clock::now() >= *deadline) {
+            refuse_one();
+        } else {
+            detach();
+            inbox_.wait(deadline);
+        }
+    }
+}
+
+// Who is let in while a frame waits. Everything served here runs on top of it: the frames below can only go on when
+// those above are done, and whatever locks they hold are held by this thread. So only those are let in freely that a
+// wait depends on: processes that run a callback of this context, and what they have started. It may depend on others
+// too, a server that such a process has asked, and nobody can tell which; so they are let in one at a time when nothing
+// has moved for a while, and not at all when the stack is crowded.
+Context::Admit Context::admission(Parker::Deadline &deadline) const {
+    if (!others_wait()) {
+        return Admit::involved;
+    }
+    const bool crowded = frames_.size() >= crowded_depth;
+    const Clock::duration patience = crowded ? Clock::duration{crowded_patience} : core().patience.load();
+    deadline = last_move_ + patience;
+    return !crowded && Clock::now() >= *deadline ? Admit::all : Admit::involved;
+}
+
+bool Context::others_wait() const {
+    std::lock_guard lock{queue_mutex_};
+    return !ready_.empty();
+}
+
+// Nothing has moved on a crowded stack for long: most likely calls that nest without end, by way of other processes.
+void Context::refuse_one() {
+    Request *request = nullptr;
+    {
+        std::lock_guard lock{queue_mutex_};
+        request = ready_.pop();
+    }
+    last_move_ = Clock::now();
+    if (request == nullptr) {
+        return;
+    }
+    if (request->wants_reply() && request->state.reply()) {
+        send_result(request, nullptr, request->env,
+                    make_exception(request->env, "RecursionError",
+                                   "too many erlang.call() wait in this context, and none was answered for long"));
+    }
+    recycle(request, nullptr);
+}
+
+Request *Context::next(Admit admit) {
+    std::lock_guard lock{queue_mutex_};
+    if (stopping_) {
+        return nullptr;
+    }
+    Request *request =
+        admit == Admit::all ? ready_.pop() : ready_.pop_if([this](const Request *r) { return involved(r); });
+    if (request != nullptr) {
+        running_.push_back(request);
+    }
+    return request;
+}
+
+// Whether the caller, or one that started it, is a process that runs a callback for this context.
+bool Context::involved(const Request *request) const {
+    auto runs_callback = [this](const ErlNifPid &pid) {
+        return std::any_of(depended_on_.begin(), depended_on_.end(),
+                           [&](const ErlNifPid &other) { return enif_compare_pids(&other, &pid) == 0; });
+    };
+    return runs_callback(request->caller) ||
+           std::any_of(request->ancestors, request->ancestors + request->ancestor_count, runs_callback);
+}
+
+bool Context::depends_on(const Request *request) const {
+    if (!waits()) {
+        return false;
+    }
+    std::lock_guard lock{queue_mutex_};
+    return involved(request);
+}
+
+} // namespace ep

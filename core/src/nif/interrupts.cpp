@@ -1,0 +1,64 @@
+#include "interrupts.hpp"
+
+#include "context.hpp"
+
+#include <algorithm>
+
+namespace ep {
+
+namespace {
+
+constexpr std::chrono::milliseconds shortest_interval{5};
+constexpr std::chrono::milliseconds longest_interval{1000};
+constexpr std::chrono::milliseconds patience_with_cleanup{1000};
+
+} // namespace
+
+Interrupt::Interrupt(Context *context, uint64_t serial) : context_(context), serial_(serial) {
+    kind = message_kind;
+    enif_keep_resource(context_);
+}
+
+Interrupt::~Interrupt() {
+    enif_release_resource(context_);
+}
+
+bool Interrupt::carry_out() {
+    if (context_->thread_ended() || (serial_ != 0 && !context_->runs(serial_))) {
+        return true;
+    }
+    const uint64_t top = context_->running_serial();
+    const uint64_t target = serial_ != 0 ? serial_ : top;
+    if (target != top) {
+        return false; // it waits below another one, and will see that it was interrupted
+    }
+    const auto now = Clock::now();
+    // Code that was interrupted has some time to clean up before it is interrupted again.
+    if (target != 0 && (target != delivered_ || now >= again_)) {
+        if (context_->deliver_interrupt(target)) {
+            delivered_ = target;
+            again_ = now + patience_with_cleanup;
+        }
+    }
+    return false;
+}
+
+void Interrupts::add(std::unique_ptr<Interrupt> order) {
+    orders_.push_back(std::move(order));
+    interval_ = shortest_interval;
+}
+
+Parker::Deadline Interrupts::next() {
+    if (orders_.empty()) {
+        return {};
+    }
+    const auto deadline = std::chrono::steady_clock::now() + interval_;
+    interval_ = std::min(2 * interval_, longest_interval); // code in the middle of a C function may take long
+    return deadline;
+}
+
+void Interrupts::carry_out() {
+    std::erase_if(orders_, [](const std::unique_ptr<Interrupt> &order) { return order->carry_out(); });
+}
+
+} // namespace ep
