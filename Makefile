@@ -10,6 +10,7 @@ test: setup
 
 bench: setup
 	@tools/bench
+	@tools/bench modes
 
 soak: setup
 	@tools/bench soak

@@ -1,7 +1,8 @@
-%%% @doc Runs the benchmarks and prints one table.
+%%% @doc Runs the benchmarks and prints one table; with `modes', another one that has all backends side by side.
 %%%
 %%% The environment says what to run: BENCH_ROWS (a regular expression; all rows without), BENCH_ROUNDS (how often each
-%%% is measured; 9), BENCH_MODE (of the contexts; worker), BENCH_SOAK (how many requests a soak makes; 1,000,000).
+%%% is measured; 9), BENCH_MODE (of the contexts; worker), BENCH_PYTHON (as `python' in sys.config; auto), BENCH_SOAK
+%%% (how many requests a soak makes; 1,000,000).
 -module(bench).
 
 -export([main/0, main/1, soak/0]).
@@ -14,9 +15,10 @@
 main() -> main([]).
 
 %% @doc With `save', File the results go to a file, too; with `compare', File they are shown beside those in a file;
-%% with `soak' something else is run.
+%% with `soak' and `modes' something else is run.
 -spec main([string()]) -> ok.
 main(["soak"]) -> soak();
+main(["modes"]) -> bench_modes:run(fun is_wanted/1, rounds());
 main(Args) ->
     Options = options(Args, #{}),
     Before = case Options of
@@ -39,7 +41,7 @@ options([], Options) -> Options;
 options(["save", File | Rest], Options) -> options(Rest, Options#{save => File});
 options(["compare", File | Rest], Options) -> options(Rest, Options#{compare => File});
 options(Args, _Options) ->
-    io:format(standard_error, "~ts: there are only save FILE, compare FILE and soak~n", [lists:join(" ", Args)]),
+    io:format(standard_error, "~ts: there are only save FILE, compare FILE, modes and soak~n", [lists:join(" ", Args)]),
     halt(2).
 
 start() ->
@@ -55,8 +57,11 @@ rows() ->
 is_wanted(Name) ->
     re:run(Name, os:getenv("BENCH_ROWS", ""), [unicode, {capture, none}]) =:= match.
 
+rounds() ->
+    list_to_integer(os:getenv("BENCH_ROUNDS", ?ROUNDS)).
+
 run(#{name := Name} = Row, Before) ->
-    case bench_row:run(Row, list_to_integer(os:getenv("BENCH_ROUNDS", ?ROUNDS))) of
+    case bench_row:run(Row, rounds()) of
         {ok, Result} ->
             bench_table:line(Result, maps:get(Name, Before, none)),
             [Result];

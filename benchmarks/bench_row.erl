@@ -4,11 +4,11 @@
 %%% take turns, and the ratio is the median of what the pairs came to.
 -module(bench_row).
 
--export([run/2, verdict/1]).
+-export([run/2, verdict/1, median/1, ratio/3]).
 
 -export_type([row/0, reach/0, unit/0, result/0]).
 
--type unit() :: us | ms | per_second | kb | bytes.
+-type unit() :: us | ms | per_second | kb | bytes | times.
 -type reach() :: {times_floor, float()} | {at_most, number()} | {at_least, number()}.
 -type row() :: #{name := string(),
                  unit := unit(),
@@ -71,9 +71,12 @@ summary(#{floor := _, unit := Unit}, Pairs) ->
 summary(_, Pairs) ->
     #{measured => median([Measured || {none, Measured} <- Pairs])}.
 
+%% @doc How many times as long as the first number the second one means.
+-spec ratio(unit(), number(), number()) -> float().
 ratio(per_second, Bottom, Measured) -> Bottom / Measured;
 ratio(_, Bottom, Measured) -> Measured / Bottom.
 
+-spec median([number()]) -> number().
 median(Numbers) ->
     Sorted = lists:sort(Numbers),
     Size = length(Sorted),

@@ -1,11 +1,12 @@
 %%% @doc How results look on a screen. Lines come one by one, since a run takes a while.
 -module(bench_table).
 
--export([head/1, line/2, failed/2, value/2]).
+-export([head/1, line/2, failed/2, value/2, modes_head/1, modes_line/3]).
 
 %% Of the columns; the first one is left-aligned.
 -define(WIDTHS, [46, 14, 14, 5, 14, 4]).
 -define(COMPARED_WIDTH, 14).
+-define(MODE_WIDTH, 20).
 
 %% @doc The names of the columns, with the two of a comparison when there is one.
 -spec head(Compared :: boolean()) -> ok.
@@ -31,12 +32,31 @@ line(#{name := Name, unit := Unit, measured := Measured} = Result, Before) ->
 failed(Name, Reason) ->
     io:format("~ts  failed: ~0tp~n", [string:pad(Name, hd(?WIDTHS)), Reason]).
 
+%% @doc The names of the columns of a table with one for each backend.
+-spec modes_head([string()]) -> ok.
+modes_head(Backends) ->
+    modes_line_of("what", Backends),
+    modes_line_of(lists:duplicate(hd(?WIDTHS), $-), [lists:duplicate(?MODE_WIDTH, $-) || _ <- Backends]).
+
+%% @doc What a row came to with each of them, and its ratio to mode worker.
+-spec modes_line(string(), bench_row:unit(), [{number(), float() | none}]) -> ok.
+modes_line(Name, Unit, Results) ->
+    modes_line_of(Name, [[value(Unit, Measured), against(Ratio)] || {Measured, Ratio} <- Results]).
+
+against(none) -> "        ";
+against(Ratio) -> string:pad(io_lib:format("(~.2f)", [Ratio]), 8, leading).
+
+modes_line_of(What, Cells) ->
+    Columns = [right(Cell, ?MODE_WIDTH) || Cell <- Cells],
+    io:format("~ts~n", [lists:join("  ", [string:pad(What, hd(?WIDTHS)) | Columns])]).
+
 %% @doc A number with its unit, with as many digits as mean something.
 -spec value(bench_row:unit(), number()) -> iolist().
 value(us, V) -> [digits(V), " us"];
 value(ms, V) -> [digits(V), " ms"];
 value(kb, V) -> [digits(V), " KB"];
 value(bytes, V) -> [digits(V), " B"];
+value(times, V) -> [io_lib:format("~.2f", [float(V)]), " x"];
 value(per_second, V) -> [digits(V), " /s"].
 
 cell(Key, Result, Format) ->
