@@ -1,7 +1,7 @@
 %%% @doc What contexts of the mode that is measured cost, and what they do at the same time.
 -module(bench_contexts).
 
--export([rows/0]).
+-export([rows/0, reference/0]).
 
 -define(IN_TURN, 100).
 
@@ -61,6 +61,11 @@ busy(Context) ->
 plain_pythons() ->
     [One] = plain([0]),
     lists:max(plain([0, 0])) / One.
+
+%% @doc The milliseconds that the same takes in one plain Python: what this machine is worth at the moment.
+-spec reference() -> float().
+reference() ->
+    lists:min([hd(plain([0])) || _ <- lists:seq(1, 3)]) * 1000.
 
 plain(Which) ->
     Ports = [open_port({spawn_executable, bench_vm:executable()},
