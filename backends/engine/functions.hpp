@@ -64,4 +64,12 @@ PyObject *whereis(PyObject *module, PyObject *name) noexcept;
 // erlang.atom(name)
 PyObject *make_atom_object(PyObject *module, PyObject *name) noexcept;
 
+// stores.cpp: (store, key), (store, key, value, pickled), (store, key, amount), (store, key), (store), (store)
+PyObject *store_get(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
+PyObject *store_put(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
+PyObject *store_add(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
+PyObject *store_remove(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
+PyObject *store_keys(PyObject *module, PyObject *store) noexcept;
+PyObject *store_close(PyObject *module, PyObject *store) noexcept;
+
 } // namespace ep

@@ -39,6 +39,16 @@ PyMethodDef methods[] = {
     {"atom", make_atom_object, METH_O, "atom(name)\n--\n\nThe Erlang atom of that name; the same object each time."},
     {"is_registered", is_registered, METH_O, "is_registered(name)\n--\n\nWhether such a function is registered."},
     {"log", log, METH_VARARGS, "log(level, text)\n--\n\nWrite a line to Erlang's logger; 0 is error, 3 is debug."},
+    {"store_get", py::as_function(store_get), METH_FASTCALL,
+     "store_get(store, key)\n--\n\nA value of py_state (None) or of a SharedDict. Raises KeyError."},
+    {"store_put", py::as_function(store_put), METH_FASTCALL,
+     "store_put(store, key, value, pickled)\n--\n\nStore a value. False: py_state has no such key."},
+    {"store_add", py::as_function(store_add), METH_FASTCALL,
+     "store_add(store, key, amount)\n--\n\nAdd to a counter. None: py_state has no such key."},
+    {"store_remove", py::as_function(store_remove), METH_FASTCALL,
+     "store_remove(store, key)\n--\n\nRemove a key. False: there was none."},
+    {"store_keys", store_keys, METH_O, "store_keys(store)\n--\n\nAll keys, in no order."},
+    {"store_close", store_close, METH_O, "store_close(store)\n--\n\nDestroy a SharedDict."},
     {nullptr, nullptr, 0, nullptr},
 };
 

@@ -1,7 +1,7 @@
 %%% @doc Starts and stops the application.
 %%%
-%%% Python itself is started once in the life of the VM and survives a stop; contexts, pools, registered functions and
-%%% registrations do not.
+%%% Python itself is started once in the life of the VM and survives a stop; contexts, pools, registered functions,
+%%% registrations and shared state do not.
 -module(erlang_python_app).
 
 -behaviour(application).
@@ -22,7 +22,7 @@ start(_Type, _Args) ->
 
 -spec stop(term()) -> ok.
 stop(_State) ->
-    forget_registrations().
+    forget_all().
 
 start_runtime() ->
     case code:ensure_loaded(py_nif) of
@@ -37,9 +37,11 @@ start_runtime() ->
 
 start_processes() ->
     %% What a stop that was itself killed may have left behind.
-    forget_registrations(),
+    forget_all(),
     case erlang_python_sup:start_link() of
-        {ok, Sup} -> start_pool(Sup);
+        {ok, Sup} ->
+            ok = py_state:register_callbacks(),
+            start_pool(Sup);
         {error, _} = Error -> Error
     end.
 
@@ -58,9 +60,10 @@ stop_supervisor(Sup) ->
     exit(Sup, shutdown),
     receive {'DOWN', Monitor, process, Sup, _} -> ok end.
 
-forget_registrations() ->
+forget_all() ->
     py_context_router:forget_registrations(),
-    py_nif:functions_clear().
+    ok = py_nif:functions_clear(),
+    py_state:clear().
 
 %% The application controller prints the reason as a term: a list shows as text whatever its characters are.
 readable({error, {Code, Message}}) when is_binary(Message) ->

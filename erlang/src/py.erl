@@ -22,6 +22,11 @@
          contexts_started/0, register_pool/2, unregister_pool/1]).
 %% Erlang functions that Python calls
 -export([register_function/2, register_function/3, unregister_function/1]).
+%% State that is shared
+-export([state_store/2, state_fetch/1, state_remove/1, state_keys/0, state_clear/0, state_incr/1, state_incr/2,
+         state_decr/1, state_decr/2]).
+-export([shared_dict_new/0, shared_dict_get/2, shared_dict_get/3, shared_dict_set/3, shared_dict_del/2,
+         shared_dict_keys/1, shared_dict_destroy/1]).
 %% What runs
 -export([version/0, execution_mode/0, subinterp_supported/0, doctor/0]).
 
@@ -339,6 +344,59 @@ register_function(Name, Module, Function) -> py_callback:register(Name, Module, 
 
 -spec unregister_function(atom() | binary() | string()) -> ok.
 unregister_function(Name) -> py_callback:unregister(Name).
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% State that is shared
+
+%% @doc See {@link py_state}, also for the ones that follow.
+-spec state_store(term(), term()) -> ok | {error, full | reserved_key}.
+state_store(Key, Value) -> py_state:store(Key, Value).
+
+-spec state_fetch(term()) -> {ok, term()} | {error, not_found}.
+state_fetch(Key) -> py_state:fetch(Key).
+
+-spec state_remove(term()) -> ok.
+state_remove(Key) -> py_state:remove(Key).
+
+-spec state_keys() -> [term()].
+state_keys() -> py_state:keys().
+
+-spec state_clear() -> ok.
+state_clear() -> py_state:clear().
+
+-spec state_incr(term()) -> integer().
+state_incr(Key) -> py_state:incr(Key).
+
+-spec state_incr(term(), integer()) -> integer().
+state_incr(Key, Amount) -> py_state:incr(Key, Amount).
+
+-spec state_decr(term()) -> integer().
+state_decr(Key) -> py_state:decr(Key).
+
+-spec state_decr(term(), integer()) -> integer().
+state_decr(Key, Amount) -> py_state:decr(Key, Amount).
+
+%% @doc A new dict, to be given to Python; see {@link py_shared_dict}, also for the ones that follow.
+-spec shared_dict_new() -> {ok, py_shared_dict:shared_dict()}.
+shared_dict_new() -> py_shared_dict:new().
+
+-spec shared_dict_get(py_shared_dict:shared_dict(), binary()) -> term() | undefined.
+shared_dict_get(Dict, Key) -> py_shared_dict:get(Dict, Key, undefined).
+
+-spec shared_dict_get(py_shared_dict:shared_dict(), binary(), Default) -> term() | Default.
+shared_dict_get(Dict, Key, Default) -> py_shared_dict:get(Dict, Key, Default).
+
+-spec shared_dict_set(py_shared_dict:shared_dict(), binary(), term()) -> ok.
+shared_dict_set(Dict, Key, Value) -> py_shared_dict:set(Dict, Key, Value).
+
+-spec shared_dict_del(py_shared_dict:shared_dict(), binary()) -> ok.
+shared_dict_del(Dict, Key) -> py_shared_dict:del(Dict, Key).
+
+-spec shared_dict_keys(py_shared_dict:shared_dict()) -> [binary()].
+shared_dict_keys(Dict) -> py_shared_dict:keys(Dict).
+
+-spec shared_dict_destroy(py_shared_dict:shared_dict()) -> ok.
+shared_dict_destroy(Dict) -> py_shared_dict:destroy(Dict).
 
 %% ---------------------------------------------------------------------------------------------------------------------
 %% What runs

@@ -25,6 +25,8 @@
     %% the semaphore
     semaphore_acquire/1, semaphore_cancel/1, semaphore_release/1, semaphore_current/0, semaphore_max/0,
     semaphore_set_max/1,
+    %% terms by key
+    store_new/0, store_get/2, store_put/4, store_add/4, store_remove/2, store_keys/1, store_clear/1, store_close/1,
     %% what is alive, for audits and monitoring
     counters/0
 ]).
@@ -50,6 +52,10 @@
 -type submitted() :: handle() | ancestry | {error, term()}.
 %% `ancestry': nothing was submitted; the context waits for a callback and wants a tag with ancestors.
 -type mode() :: worker | owngil | freethreaded.
+
+-type store() :: reference() | state.
+%% Terms by key: one that store_new/0 made, freed like an environment, or py_state's.
+-type limit() :: non_neg_integer() | infinity.
 
 -export_type([context/0, env/0, object/0, handle/0, flags/0, name/0, submitted/0, mode/0]).
 
@@ -303,6 +309,39 @@ semaphore_set_max(_Max) -> ?STUB.
 
 %% ---------------------------------------------------------------------------------------------------------------------
 
-%% @doc How many of each thing are alive: contexts, threads, requests, callbacks, envs, objects, messages, atoms_left.
+%% Terms by key. All but store_close/1 raise `badarg' for one that was closed.
+
+-spec store_new() -> store().
+store_new() -> ?STUB.
+
+-spec store_get(store(), Key :: term()) -> {ok, term()} | error.
+store_get(_Store, _Key) -> ?STUB.
+
+%% @doc A new key is refused when there are so many already.
+-spec store_put(store(), Key :: term(), Value :: term(), limit()) -> ok | full.
+store_put(_Store, _Key, _Value, _Most) -> ?STUB.
+
+%% @doc Adds to a counter, an integer of 64 bits, that begins as 0. `badarg' when it is none, or would become none.
+-spec store_add(store(), Key :: term(), Amount :: integer(), limit()) -> integer() | full.
+store_add(_Store, _Key, _Amount, _Most) -> ?STUB.
+
+-spec store_remove(store(), Key :: term()) -> ok.
+store_remove(_Store, _Key) -> ?STUB.
+
+%% @doc In no order. Runs on a dirty scheduler, as the next two do.
+-spec store_keys(store()) -> [term()].
+store_keys(_Store) -> ?STUB.
+
+-spec store_clear(store()) -> ok.
+store_clear(_Store) -> ?STUB.
+
+%% @doc Drops all entries; the store is an error to all who hold it. Any number of times.
+-spec store_close(reference()) -> ok.
+store_close(_Store) -> ?STUB.
+
+%% ---------------------------------------------------------------------------------------------------------------------
+
+%% @doc How many of each thing are alive: contexts, threads, requests, callbacks, envs, objects, messages, slots, stores,
+%% atoms_left.
 -spec counters() -> #{atom() => non_neg_integer()}.
 counters() -> ?STUB.

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._mode import ExecutionMode, detect_mode
+    from ._state import SharedDict, state_decr, state_delete, state_get, state_incr, state_keys, state_set
 
 __all__ = [
     "Atom",
@@ -35,12 +36,19 @@ __all__ = [
     "Pid",
     "ProcessError",
     "Ref",
+    "SharedDict",
     "SuspensionRequired",
     "Term",
     "atom",
     "call",
     "detect_mode",
     "send",
+    "state_decr",
+    "state_delete",
+    "state_get",
+    "state_incr",
+    "state_keys",
+    "state_set",
     "whereis",
 ]
 
@@ -48,15 +56,21 @@ __all__ = [
 del TYPE_CHECKING, annotations  # every public name here hides a registered function of that name
 
 
+# What is imported when somebody asks for it, and from where.
+_LATER = {"ExecutionMode": "._mode", "detect_mode": "._mode", "SharedDict": "._state"} | {
+    f"state_{operation}": "._state" for operation in ("get", "set", "delete", "keys", "incr", "decr")
+}
+
+
 class SuspensionRequired(BaseException):
     """Named by code written for implementations that suspend Python with an exception. Never raised here."""
 
 
 def __getattr__(name: str) -> Callable[..., Any]:
-    if name in ("ExecutionMode", "detect_mode"):
-        from ._mode import ExecutionMode, detect_mode
+    if name in _LATER:
+        from importlib import import_module
 
-        globals().update(ExecutionMode=ExecutionMode, detect_mode=detect_mode)
+        globals()[name] = getattr(import_module(_LATER[name], __name__), name)
         return globals()[name]
     if _erlang.is_registered(name):
         return _partial(call, name)

@@ -106,7 +106,15 @@ AT(ep_host, get_object, 72);
 AT(ep_host, keep_flat, 80);
 AT(ep_host, take_atom, 88);
 AT(ep_host, unique, 96);
-SIZE(ep_host, 104);
+AT(ep_host, store_of, 104);
+AT(ep_host, store_release, 112);
+AT(ep_host, store_get, 120);
+AT(ep_host, store_put, 128);
+AT(ep_host, store_add, 136);
+AT(ep_host, store_remove, 144);
+AT(ep_host, store_keys, 152);
+AT(ep_host, store_close, 160);
+SIZE(ep_host, 168);
 
 AT(ep_start, size, 0);
 AT(ep_start, big_integers, 4);

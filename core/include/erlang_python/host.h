@@ -23,6 +23,9 @@ typedef struct ep_answer {
     void *owner;      /* the core's own */
 } ep_answer;
 
+/* Terms by key, shared by processes and Python threads: a SharedDict. A NULL where one is asked for is py_state's. */
+typedef struct ep_store ep_store;
+
 typedef struct ep_host {
     ep_header header;
 
@@ -73,6 +76,25 @@ typedef struct ep_host {
     /* A number of this VM, never given twice, never 0: for interpreters and whatever else needs a name.
        [any-thread] */
     uint64_t (*unique)(void);
+
+    /* The store a reference stands for, counted: to be released. EP_WRONG_KIND when it stands for none. [any-thread] */
+    ep_status (*store_of)(ErlNifEnv *env, ERL_NIF_TERM term, ep_store **store);
+    void (*store_release)(ep_store *store);
+    /* What follows answers EP_CLOSED for a store that was destroyed. Keys and values live in `env`, results are made
+       there. [any-thread] */
+    /* A copy of a value; *pickled says that it is a binary with what pickle made of it. EP_FAILED: no such key. */
+    ep_status (*store_get)(ep_store *store, ErlNifEnv *env, ERL_NIF_TERM key, ERL_NIF_TERM *value, int32_t *pickled);
+    /* Stores a value, and a binary with its pickle, or 0. py_state takes no new keys this way, since Erlang says how
+       many there may be: EP_FAILED. */
+    ep_status (*store_put)(ep_store *store, ErlNifEnv *env, ERL_NIF_TERM key, ERL_NIF_TERM value, ERL_NIF_TERM pickled);
+    /* Adds to a counter. EP_FAILED: no such key in py_state. EP_WRONG_KIND: no integer, or beyond 64 bits. */
+    ep_status (*store_add)(ep_store *store, ErlNifEnv *env, ERL_NIF_TERM key, int64_t amount, int64_t *sum);
+    /* EP_FAILED: no such key. */
+    ep_status (*store_remove)(ep_store *store, ErlNifEnv *env, ERL_NIF_TERM key);
+    /* A list, in no order. */
+    ep_status (*store_keys)(ep_store *store, ErlNifEnv *env, ERL_NIF_TERM *keys);
+    /* Destroys it, whoever holds references. */
+    ep_status (*store_close)(ep_store *store);
 } ep_host;
 
 #ifdef __cplusplus

@@ -39,6 +39,7 @@ Atoms::Atoms(ErlNifEnv *env) {
     forward = atom("forward");
     log = atom("log");
     infinity = atom("infinity");
+    state = atom("state");
 }
 
 Core::Core(ErlNifEnv *env, const std::string &priv_directory)

@@ -10,6 +10,7 @@
 #include "request.hpp"
 #include "runners.hpp"
 #include "runtime.hpp"
+#include "store.hpp"
 
 #include <erlang_python/convert/decode.hpp>
 
@@ -25,7 +26,7 @@ struct Atoms {
     ERL_NIF_TERM ok, error, ready, undefined, true_, false_;
     ERL_NIF_TERM context_stopped, env_wrong_interpreter, interrupted, timeout, overloaded, not_running;
     ERL_NIF_TERM cancelled, callback, replied, granted, wait, flat, final, ancestry;
-    ERL_NIF_TERM py_native, forward, log, infinity;
+    ERL_NIF_TERM py_native, forward, log, infinity, state;
 };
 
 struct ResourceTypes {
@@ -36,11 +37,12 @@ struct ResourceTypes {
     ErlNifResourceType *slot = nullptr;
     ErlNifResourceType *async = nullptr;
     ErlNifResourceType *flat = nullptr;
+    ErlNifResourceType *store = nullptr;
 };
 
 // Statistics: they order nothing, so all are relaxed.
 struct Counters {
-    std::atomic<int64_t> contexts{0}, threads{0}, callbacks{0}, spaces{0}, objects{0}, slots{0};
+    std::atomic<int64_t> contexts{0}, threads{0}, callbacks{0}, spaces{0}, objects{0}, slots{0}, stores{0};
 
     static void add(std::atomic<int64_t> &counter, int64_t n) noexcept {
         counter.fetch_add(n, std::memory_order_relaxed);
@@ -62,6 +64,7 @@ public:
     HostProcess host_process;
     Runners runners;
     Runtime runtime;
+    Store state; // py_state's
     Counters counters;
     std::atomic<int64_t> max_atoms{10'000}; // how many new atoms Python may make in this VM
     std::atomic<int64_t> atoms_made{0};

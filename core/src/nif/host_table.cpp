@@ -5,6 +5,7 @@
 #include "core.hpp"
 #include "handles.hpp"
 #include "kept_flat.hpp"
+#include "store.hpp"
 
 namespace ep {
 
@@ -80,6 +81,14 @@ constexpr ep_host table{
     host_keep_flat,
     host_take_atom,
     host_unique,
+    store_of,
+    store_release,
+    store_get,
+    store_put,
+    store_add,
+    store_remove,
+    store_keys,
+    store_close,
 };
 
 } // namespace

@@ -6,6 +6,7 @@
 #include "kept_flat.hpp"
 #include "nifs.hpp"
 #include "slot.hpp"
+#include "store.hpp"
 
 namespace ep {
 
@@ -29,7 +30,9 @@ bool open_types(ErlNifEnv *env) {
     types.slot = open_type(env, "slot", destroy_slot);
     types.async = open_type(env, "async", nullptr);
     types.flat = open_type(env, "flat", destroy_kept_flat);
-    return types.context && types.space && types.object && types.callback && types.slot && types.async && types.flat;
+    types.store = open_type(env, "store", destroy_store);
+    return types.context && types.space && types.object && types.callback && types.slot && types.async && types.flat &&
+           types.store;
 }
 
 int load(ErlNifEnv *env, void **private_data, ERL_NIF_TERM info) {
@@ -95,6 +98,14 @@ ErlNifFunc functions[] = {
     {"semaphore_current", 0, guarded<nif_semaphore_current>, 0},
     {"semaphore_max", 0, guarded<nif_semaphore_max>, 0},
     {"semaphore_set_max", 1, guarded<nif_semaphore_set_max>, 0},
+    {"store_new", 0, guarded<nif_store_new>, 0},
+    {"store_get", 2, guarded<nif_store_get>, 0},
+    {"store_put", 4, guarded<nif_store_put>, 0},
+    {"store_add", 4, guarded<nif_store_add>, 0},
+    {"store_remove", 2, guarded<nif_store_remove>, 0},
+    {"store_keys", 1, guarded<nif_store_keys>, ERL_NIF_DIRTY_JOB_CPU_BOUND},
+    {"store_clear", 1, guarded<nif_store_clear>, ERL_NIF_DIRTY_JOB_CPU_BOUND},
+    {"store_close", 1, guarded<nif_store_close>, ERL_NIF_DIRTY_JOB_CPU_BOUND},
     {"counters", 0, guarded<nif_counters>, 0},
 };
 

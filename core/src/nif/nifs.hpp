@@ -8,7 +8,10 @@ namespace ep {
 using NifFunction = ERL_NIF_TERM (*)(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 
 // submit_nifs.cpp
-extern NifFunction submit_call, submit_eval, submit_exec, submit_object, submit_noop, nif_answer, nif_build;
+extern NifFunction submit_call, submit_eval, submit_exec, submit_object, submit_noop;
+
+// answer_nifs.cpp
+extern NifFunction nif_answer, nif_build;
 ERL_NIF_TERM nif_cancel(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 
 // context_nifs.cpp
@@ -49,5 +52,15 @@ ERL_NIF_TERM nif_semaphore_current(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 ERL_NIF_TERM nif_semaphore_max(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 ERL_NIF_TERM nif_semaphore_set_max(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 ERL_NIF_TERM nif_counters(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+
+// store_nifs.cpp
+ERL_NIF_TERM nif_store_new(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_store_get(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_store_put(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_store_add(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_store_remove(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_store_keys(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_store_clear(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_store_close(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 
 } // namespace ep

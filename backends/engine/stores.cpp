@@ -1,0 +1,164 @@
+// What erlang.state_* and erlang.SharedDict stand on. A store is None, which is py_state's, or an erlang.Ref.
+#include "builder.hpp"
+#include "functions.hpp"
+
+#include <erlang_python/convert/decode.hpp>
+
+namespace ep {
+
+namespace {
+
+bool is_object(ErlNifEnv *env, ERL_NIF_TERM term) {
+    uint64_t interpreter = 0;
+    uint64_t slot = 0;
+    return engine().host->get_object(env, term, &interpreter, &slot) != EP_WRONG_KIND;
+}
+
+// The term as an object, by way of a flat value.
+py::Ref decode(ErlNifEnv *env, Interpreter &interpreter, ERL_NIF_TERM term) {
+    ScratchWriter writer{env};
+    Decoded decoded = Decoder{env, *engine().conversion, is_object, *writer}.value(term);
+    if (decoded != Decoded::ok) {
+        py::raise(PyExc_ValueError, decoded == Decoded::improper_list
+                                        ? "the value is an improper list, which has no Python form"
+                                        : "the value nests too deep");
+    }
+    ep_interp *interp = current_interp();
+    FlatReader reader{writer->view()};
+    Builder builder{interpreter, interp != nullptr ? &interp->atoms : nullptr};
+    return replay(reader, builder);
+}
+
+class StoreArgument {
+public:
+    StoreArgument(ModuleState &state, ErlNifEnv *env, PyObject *object) {
+        if (object == Py_None) {
+            return;
+        }
+        const bool is_ref = reinterpret_cast<PyObject *>(Py_TYPE(object)) == state.ref.get();
+        if (!is_ref || engine().host->store_of(env, as_term_object(object)->term, &store_) != EP_OK) {
+            py::raise(PyExc_TypeError, "a SharedDict is made of what py:shared_dict_new/0 returns, not of %.100s",
+                      Py_TYPE(object)->tp_name);
+        }
+    }
+    ~StoreArgument() {
+        if (store_ != nullptr) {
+            engine().host->store_release(store_);
+        }
+    }
+    StoreArgument(const StoreArgument &) = delete;
+    StoreArgument &operator=(const StoreArgument &) = delete;
+    ep_store *get() const noexcept { return store_; }
+
+private:
+    ep_store *store_ = nullptr;
+};
+
+// What all functions begin with: at least so many arguments, the store and the key.
+struct Access {
+    ModuleState &state;
+    HostEnv env;
+    StoreArgument store;
+    Access(PyObject *module, PyObject *const *args, Py_ssize_t count, Py_ssize_t wanted)
+        : state(state_of(module)), store(state, env.get(), check(args, count, wanted)) {}
+
+    ERL_NIF_TERM term(PyObject *object) { return encode(env.get(), *state.interpreter, object); }
+    // Whether the key was there.
+    static bool found(ep_status status) {
+        if (status == EP_CLOSED) {
+            py::raise(PyExc_ValueError, "this SharedDict was destroyed");
+        }
+        return status == EP_OK;
+    }
+
+private:
+    static PyObject *check(PyObject *const *args, Py_ssize_t count, Py_ssize_t wanted) {
+        if (count != wanted) {
+            py::raise(PyExc_TypeError, "expected %zd arguments, got %zd", wanted, count);
+        }
+        return args[0];
+    }
+};
+
+py::Ref unpickle(ErlNifEnv *env, ERL_NIF_TERM binary) {
+    ErlNifBinary data;
+    enif_inspect_binary(env, binary, &data);
+    py::Ref pickle = py::Ref::check(PyImport_ImportModule("pickle"));
+    return py::Ref::check(PyObject_CallMethod(pickle.get(), "loads", "y#", reinterpret_cast<const char *>(data.data),
+                                              static_cast<Py_ssize_t>(data.size)));
+}
+
+} // namespace
+
+PyObject *store_get(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept {
+    return guarded([&] {
+        Access access{module, args, count, 2};
+        ErlNifEnv *env = access.env.get();
+        ERL_NIF_TERM value = 0;
+        int32_t pickled = 0;
+        if (!Access::found(engine().host->store_get(access.store.get(), env, access.term(args[1]), &value, &pickled))) {
+            PyErr_SetObject(PyExc_KeyError, args[1]);
+            throw py::Raised{};
+        }
+        return pickled != 0 ? unpickle(env, value) : decode(env, *access.state.interpreter, value);
+    });
+}
+
+PyObject *store_put(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept {
+    return guarded([&] {
+        Access access{module, args, count, 4};
+        ERL_NIF_TERM key = access.term(args[1]);
+        ERL_NIF_TERM value = access.term(args[2]);
+        ERL_NIF_TERM pickled = args[3] == Py_None ? 0 : access.term(args[3]);
+        const bool stored =
+            Access::found(engine().host->store_put(access.store.get(), access.env.get(), key, value, pickled));
+        return py::Ref::borrow(stored ? Py_True : Py_False);
+    });
+}
+
+PyObject *store_add(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept {
+    return guarded([&] {
+        Access access{module, args, count, 3};
+        const long long amount = PyLong_AsLongLong(args[2]);
+        if (amount == -1 && PyErr_Occurred()) {
+            throw py::Raised{};
+        }
+        int64_t sum = 0;
+        const ep_status status =
+            engine().host->store_add(access.store.get(), access.env.get(), access.term(args[1]), amount, &sum);
+        if (status == EP_WRONG_KIND) {
+            py::raise(PyExc_ValueError, "%R is no counter, or would leave the range of 64 bits", args[1]);
+        }
+        return Access::found(status) ? py::Ref::check(PyLong_FromLongLong(sum)) : py::Ref::borrow(Py_None);
+    });
+}
+
+PyObject *store_remove(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept {
+    return guarded([&] {
+        Access access{module, args, count, 2};
+        const ep_status status =
+            engine().host->store_remove(access.store.get(), access.env.get(), access.term(args[1]));
+        return py::Ref::borrow(Access::found(status) ? Py_True : Py_False);
+    });
+}
+
+PyObject *store_keys(PyObject *module, PyObject *store) noexcept {
+    return guarded([&] {
+        Access access{module, &store, 1, 1};
+        ERL_NIF_TERM keys = 0;
+        Access::found(engine().host->store_keys(access.store.get(), access.env.get(), &keys));
+        return decode(access.env.get(), *access.state.interpreter, keys);
+    });
+}
+
+PyObject *store_close(PyObject *module, PyObject *store) noexcept {
+    return guarded([&] {
+        Access access{module, &store, 1, 1};
+        if (access.store.get() != nullptr) {
+            engine().host->store_close(access.store.get());
+        }
+        return py::Ref::borrow(Py_None);
+    });
+}
+
+} // namespace ep

@@ -1,0 +1,121 @@
+"""State that all contexts share (py_state), and dicts that are passed around (py:shared_dict_new/0).
+
+Both live in the native core: reading and writing needs neither a process nor another interpreter. Any thread.
+"""
+
+from __future__ import annotations
+
+import _erlang
+
+__all__ = ["SharedDict", "state_decr", "state_delete", "state_get", "state_incr", "state_keys", "state_set"]
+
+
+def state_get(key: object) -> object:
+    """The value of a key, or None."""
+    try:
+        return _erlang.store_get(None, key)
+    except KeyError:
+        return None
+
+
+def state_set(key: object, value: object) -> None:
+    """Store a value under a key, which Erlang sees as a term.
+
+    Raises:
+        RuntimeError: there are as many entries as max_state_entries allows, or the key is reserved.
+    """
+    if not _erlang.store_put(None, key, value, None):
+        _erlang.call("state_set", key, value)  # a new key: Erlang says whether there may be one more
+
+
+def state_delete(key: object) -> None:
+    """Forget a key; nothing happens when nobody knew it."""
+    _erlang.store_remove(None, key)
+
+
+def state_keys() -> list:
+    """All keys, in no order."""
+    return _erlang.store_keys(None)
+
+
+def state_incr(key: object, amount: int = 1) -> int:
+    """Add to a counter, which begins as 0, and return its new value.
+
+    Raises:
+        ValueError: the key holds something else, or the counter would leave the range of 64 bits.
+        RuntimeError: as for state_set.
+    """
+    value = _erlang.store_add(None, key, amount)
+    return _erlang.call("state_incr", key, amount) if value is None else value
+
+
+def state_decr(key: object, amount: int = 1) -> int:
+    """Subtract from a counter; see state_incr."""
+    return state_incr(key, -amount)
+
+
+# What these become in Erlang comes back from there as it was.
+_EXACT = frozenset((str, bool, float, type(None)))
+
+
+def _pickled(value: object) -> bytes | None:
+    if type(value) in _EXACT:
+        return None
+    if type(value) is int and -(2**63) <= value < 2**63:
+        return None
+    import pickle
+
+    return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+
+
+class SharedDict:
+    """A dict that Erlang made, by the reference it is known by there.
+
+    Values are copied in both directions: changing what was read changes nothing in the dict. What Python stored comes
+    back to Python with the types it had, by way of pickle; Erlang sees it as it sees results of calls.
+    """
+
+    __slots__ = ("_handle",)
+
+    def __init__(self, handle: object) -> None:
+        """handle: what py:shared_dict_new/0 returned; a TypeError else."""
+        self._handle = handle
+        self.get("")
+
+    def __getitem__(self, key: object) -> object:
+        return _erlang.store_get(self._handle, key)
+
+    def __setitem__(self, key: object, value: object) -> None:
+        _erlang.store_put(self._handle, key, value, _pickled(value))
+
+    def __delitem__(self, key: object) -> None:
+        if not _erlang.store_remove(self._handle, key):
+            raise KeyError(key)
+
+    def __contains__(self, key: object) -> bool:
+        try:
+            _erlang.store_get(self._handle, key)
+        except KeyError:
+            return False
+        return True
+
+    def __iter__(self):
+        return iter(self.keys())
+
+    def __len__(self) -> int:
+        return len(self.keys())
+
+    def get(self, key: object, default: object = None) -> object:
+        """The value of a key, or the default."""
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+    def keys(self) -> list:
+        """All keys, in no order, as they are now."""
+        return _erlang.store_keys(self._handle)
+
+    def destroy(self) -> None:
+        """Drop all values; every use of the dict is an error from now on. Any number of times."""
+        _erlang.store_close(self._handle)
