@@ -54,14 +54,19 @@ def state_decr(key: object, amount: int = 1) -> int:
     return state_incr(key, -amount)
 
 
-# What these become in Erlang comes back from there as it was.
-_EXACT = frozenset((str, bool, float, type(None)))
+def _is_exact(value: object) -> bool:
+    """Whether what this becomes in Erlang comes back from there as it was."""
+    if value is None or type(value) is bool:
+        return True
+    if type(value) is str:
+        return value.isascii()  # others may hold lone surrogates
+    if type(value) is int:
+        return -(2**63) <= value < 2**63
+    return type(value) is float and value - value == 0.0  # not infinite, and a number
 
 
 def _pickled(value: object) -> bytes | None:
-    if type(value) in _EXACT:
-        return None
-    if type(value) is int and -(2**63) <= value < 2**63:
+    if _is_exact(value):
         return None
     import pickle
 
@@ -79,6 +84,8 @@ class SharedDict:
 
     def __init__(self, handle: object) -> None:
         """handle: what py:shared_dict_new/0 returned; a TypeError else."""
+        if handle is None:  # what stands for py_state below
+            raise TypeError("a SharedDict is made of what py:shared_dict_new/0 returns, not of None")
         self._handle = handle
         self.get("")
 
