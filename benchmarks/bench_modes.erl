@@ -63,7 +63,7 @@ ratio(_Unit, _Backend, _Column, _Cells, _Columns) ->
     none.
 
 rows() ->
-    [Row || Group <- [bench_calls, bench_conversion, bench_callbacks, bench_state, bench_contexts], Row <- Group:rows()].
+    [Row || Group <- [bench_calls, bench_conversion, bench_callbacks, bench_state, bench_streams, bench_contexts], Row <- Group:rows()].
 
 row(Name) ->
     hd([Row || #{name := Same} = Row <- rows(), Same =:= Name]).

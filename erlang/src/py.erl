@@ -15,6 +15,9 @@
 %% Work
 -export([call/3, call/4, call/5, eval/1, eval/2, eval/3, exec/1, exec/2]).
 -export([cast/3, cast/4, cast/5, spawn_call/3, spawn_call/4, spawn_call/5, await/1, await/2, parallel/1, interrupt/1]).
+%% Items one after the other
+-export([stream/3, stream/4, stream_eval/1, stream_eval/2, stream_start/3, stream_start/4, stream_ack/2,
+         stream_cancel/1]).
 %% Objects kept in Python
 -export([is_ref/1, call_method/3, getattr/2, to_term/1]).
 %% Contexts
@@ -258,6 +261,73 @@ collect(Refs) ->
 -spec interrupt(pid() | py_ref()) -> ok | not_running.
 interrupt(Context) when is_pid(Context) -> py_context:interrupt(Context);
 interrupt(Ref) when is_reference(Ref) -> py_async:interrupt(Ref).
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% Streams
+
+%% @doc Calls a function and collects all items of the generator, async generator or other iterable it returns. Raises
+%% `{invalid_python_identifier, Name}' for what cannot be a name.
+-spec stream(py_module(), py_func(), py_args()) -> py_result().
+stream(Module, Function, Args) -> stream(Module, Function, Args, #{}).
+
+-spec stream(py_module(), py_func(), py_args(), py_kwargs()) -> py_result().
+stream(Module, Function, Args, Kwargs) ->
+    streamed(Module, Function, Args, Kwargs, ?TIMEOUT, fun py_stream:collect/1).
+
+%% @doc Evaluates an expression and collects all items of its value.
+-spec stream_eval(py_request:code()) -> py_result().
+stream_eval(Code) -> stream_eval(Code, #{}).
+
+-spec stream_eval(py_request:code(), map()) -> py_result().
+stream_eval(Code, Locals) ->
+    in_pool(default, fun
+        ({_, remote, _}) ->
+            {error, remote_context};
+        (Entry) ->
+            {_, Context, Env} = py_local_env:with_env(Entry),
+            Eval = fun(Flags) -> py_request:try_eval(Context, Code, Locals, Env, Flags, ?TIMEOUT) end,
+            py_stream:collect({Context, Eval})
+    end).
+
+%% @doc Calls a function and sends the items of what it returns as they come. Returns at once.
+%%
+%% The owner gets `{py_stream, Ref, {data, Item}}' for each, and at the end `{py_stream, Ref, done}' or
+%% `{py_stream, Ref, {error, Reason}}', with the reasons of calls, or `<<"cancelled">>'.
+-spec stream_start(py_module(), py_func(), py_args()) -> {ok, reference()} | {error, term()}.
+stream_start(Module, Function, Args) -> stream_start(Module, Function, Args, #{}).
+
+%% @doc Options: `owner', the pid that gets the items and whose end ends the stream (the calling process); `kwargs';
+%% `window', how many items may be sent beyond those the owner has acknowledged with {@link stream_ack/2} (`infinity').
+-spec stream_start(py_module(), py_func(), py_args(), py_stream:options()) -> {ok, reference()} | {error, term()}.
+stream_start(Module, Function, Args, Options) ->
+    streamed(Module, Function, Args, maps:get(kwargs, Options, #{}), infinity,
+             fun({Context, Call}) -> py_stream:start(Context, Call, Options) end).
+
+%% @doc Lets a stream with a window send so many items more.
+-spec stream_ack(reference(), pos_integer()) -> ok.
+stream_ack(Ref, N) -> py_stream:ack(Ref, N).
+
+%% @doc Ends a stream when it comes to its next item. Its last message is `{py_stream, Ref, {error, <<"cancelled">>}}'.
+%% `ok' also for a stream that is over.
+-spec stream_cancel(reference()) -> ok.
+stream_cancel(Ref) -> py_stream:cancel(Ref).
+
+streamed(Module, Function, Args, Kwargs, Timeout, Work) when is_list(Args), is_map(Kwargs) ->
+    ok = py_stream:check_name(Module),
+    ok = py_stream:check_name(Function),
+    in_pool(pool_for(Module, Function), fun
+        ({_, remote, _}) ->
+            {error, remote_context};
+        (Entry) ->
+            {Pid, Context, Env} = py_local_env:for_call(Entry, Module),
+            Call = fun(Flags) ->
+                py_request:try_call(Context, Module, Function, Args, Kwargs, Env, Flags, Timeout)
+            end,
+            case is_process_alive(Pid) of
+                true -> Work({Context, Call});
+                false -> context_stopped
+            end
+    end).
 
 %% ---------------------------------------------------------------------------------------------------------------------
 %% Objects

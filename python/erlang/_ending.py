@@ -21,3 +21,7 @@ def silence() -> None:
             report_other(args)
 
     threading.excepthook, sys.unraisablehook = thread_ended, other_ended
+    if "concurrent.futures.thread" in sys.modules:  # whose workers log what ends them, not by a hook
+        from concurrent.futures import _base
+
+        _base.LOGGER.addFilter(lambda record: not (record.exc_info and issubclass(record.exc_info[0], Interrupted)))
