@@ -48,9 +48,9 @@ start() ->
     ok = bench_vm:start_application(),
     {ok, Python} = py:version(),
     io:format("~b cores, Erlang/OTP ~ts, Python ~ts, contexts: 2 of mode ~p~n"
-              "A plain Python takes ~.0f ms for sum(i * i for i in range(3_000_000)) at the moment.~n~n",
+              "A plain Python takes ~b ms for sum(i * i for i in range(3_000_000)) at the moment.~n~n",
               [erlang:system_info(logical_processors), erlang:system_info(otp_release), Python, py:execution_mode(),
-               bench_contexts:reference()]).
+               round(bench_contexts:reference())]).
 
 rows() ->
     Groups = [bench_calls, bench_conversion, bench_callbacks, bench_state, bench_streams, bench_start, bench_idle, bench_size],

@@ -11,6 +11,7 @@ _TURN = 0.005
 
 _PY_STREAM = _erlang.atom("py_stream")
 _DATA = _erlang.atom("data")
+_END = object()
 
 
 class _Awaited:
@@ -26,14 +27,17 @@ class _Awaited:
         return self
 
     def __next__(self):
-        async def following():
-            return await self._iterator.__anext__()
-
-        try:
-            return self._loop.run_until_complete(following())
-        except StopAsyncIteration:
+        item = self._loop.run_until_complete(self._following())
+        if item is _END:
             self.close()
-            raise StopIteration from None
+            raise StopIteration
+        return item
+
+    async def _following(self):
+        try:
+            return await self._iterator.__anext__()
+        except StopAsyncIteration:  # not let through: it would hold this stack until it is collected
+            return _END
 
     def close(self):
         """Runs what the iterator has to clean up. Any number of times."""
