@@ -10,8 +10,8 @@
     a_thread_of_a_killed_context/1, a_thread_that_ends_by_itself/1
 ]).
 -export([
-    an_exit_handler/1, a_thread_in_a_C_function/1, a_thread_in_a_callback/1, threads_that_never_end/1,
-    the_VM_halts_all_the_same/1, nothing_is_left_behind/1
+    an_exit_handler/1, a_thread_in_a_C_function/1, a_thread_in_a_callback/1, a_thread_that_drops_our_modules/1,
+    threads_that_never_end/1, the_VM_halts_all_the_same/1, nothing_is_left_behind/1
 ]).
 %% On a second VM.
 -export([stop_contexts_with_endless_threads/1]).
@@ -25,7 +25,8 @@ all() ->
     [
         a_thread, a_daemon, a_bare_thread, an_executor, a_thread_of_a_thread, many_threads_of_many_contexts,
         a_thread_of_a_killed_context, a_thread_that_ends_by_itself, an_exit_handler, a_thread_in_a_C_function,
-        a_thread_in_a_callback, threads_that_never_end, the_VM_halts_all_the_same, nothing_is_left_behind
+        a_thread_in_a_callback, a_thread_that_drops_our_modules, threads_that_never_end, the_VM_halts_all_the_same,
+        nothing_is_left_behind
     ].
 
 init_per_suite(Config) -> ep_ct:init_suite(Config).
@@ -166,6 +167,36 @@ a_thread_in_a_callback(Config) ->
     ep_expect:message({<<"ended">>, 1}),
     ends(Before),
     ok = ep_hold:unregister().
+
+%% What ends it lives as long as the interpreter, whether or not Python code can still reach it.
+a_thread_that_drops_our_modules(Config) ->
+    ep_cell:with_owngil(fun() ->
+        Before = ep_live:count(threads),
+        Witness = ctx(Config),
+        {ok, {Read, Write}} = py:call(Witness, os, pipe, []),
+        {ok, Other} = py_context:new(#{mode => owngil}),
+        ok = py_context:exec(Other, <<"
+import gc, os, sys, threading
+def run(fd):
+    try:
+        while True:
+            gc.collect()
+            [bytes([255]) * size for size in range(8, 2048, 8)] # in the place of what is gone
+    except BaseException:
+        os.write(fd, b'ended')
+for name in list(sys.modules):
+    if name.partition('.')[0] in ('_erlang', 'erlang', '_erlang_impl'):
+        del sys.modules[name]
+del erlang
+start = lambda fd: threading.Thread(target=run, args=(fd,)).start()
+">>),
+        {ok, none} = py_context:eval(Other, <<"start(fd)">>, #{fd => Write}),
+        ok = py_context:stop(Other),
+        ?assertEqual({ok, <<"ended">>}, py:call(Witness, os, read, [Read, 5])),
+        [{ok, none} = py:call(Witness, os, close, [Fd]) || Fd <- [Read, Write]],
+        ends(Before),
+        ep_expect:still_works(Witness)
+    end).
 
 %% ---------------------------------------------------------------------------------------------------------------------
 %% What cannot be ended lives as long as the VM: one of its own.

@@ -1,13 +1,18 @@
 %%% @doc What the mode of a context means for the code in it, and how that code learns of it.
 -module(modes_SUITE).
 
+-include_lib("stdlib/include/assert.hrl").
+
 -export([suite/0, all/0, init_per_suite/1, end_per_suite/1, end_per_testcase/2]).
 -export([
     python_detects_the_mode_it_runs_in/1, threads_detect_the_mode_of_their_context/1,
     modes_side_by_side_are_told_apart/1, a_gil_that_was_switched_on_is_detected/1, the_modes_are_an_enumeration/1,
     functions_of_the_same_name_hide_nothing/1, erlang_knows_what_the_python_is_capable_of/1,
-    importing_the_package_imports_nothing_large/1, nothing_is_left_behind/1
+    importing_the_package_imports_nothing_large/1, tracing_of_memory_is_refused_beside_owngil/1,
+    owngil_is_refused_beside_tracing_of_memory/1, nothing_is_left_behind/1
 ]).
+%% On a second VM.
+-export([starts_a_thread/1]).
 
 suite() -> [{timetrap, {seconds, 120}}].
 
@@ -16,7 +21,8 @@ all() ->
         python_detects_the_mode_it_runs_in, threads_detect_the_mode_of_their_context,
         modes_side_by_side_are_told_apart, a_gil_that_was_switched_on_is_detected, the_modes_are_an_enumeration,
         functions_of_the_same_name_hide_nothing, erlang_knows_what_the_python_is_capable_of,
-        importing_the_package_imports_nothing_large, nothing_is_left_behind
+        importing_the_package_imports_nothing_large, tracing_of_memory_is_refused_beside_owngil,
+        owngil_is_refused_beside_tracing_of_memory, nothing_is_left_behind
     ].
 
 init_per_suite(Config) -> ep_ct:init_suite(Config).
@@ -109,6 +115,50 @@ imported = [name for name in large if name in sys.modules]
 sys.modules.update(hidden)
 ">>),
     {ok, []} = py:eval(<<"imported">>).
+
+%% tracemalloc and interpreters with a GIL each would stop each other, and every thread of the VM that wants to start.
+tracing_of_memory_is_refused_beside_owngil(_Config) ->
+    ep_cell:with_owngil(fun() ->
+        [Own, Shared] = Contexts = [new(owngil), new(worker)],
+        [ep_expect:python_error('RuntimeError', "tracemalloc", py:exec(Shared, Code))
+         || Code <- [<<"import tracemalloc; tracemalloc.start()">>, <<"from tracemalloc import start; start(25)">>,
+                     <<"import _tracemalloc; _tracemalloc.start(1)">>,
+                     <<"import sys; sys.modules.pop('_tracemalloc'); import _tracemalloc; _tracemalloc.start(1)">>]],
+        ?assertEqual({ok, false}, py:call(Shared, tracemalloc, is_tracing, [])),
+        ep_expect:python_error(['ImportError', 'RuntimeError'], "tracemalloc",
+                               py:exec(Own, <<"import tracemalloc; tracemalloc.start()">>)),
+        New = [new(owngil), new(worker)],
+        lists:foreach(fun starts_a_thread/1, Contexts ++ New),
+        lists:foreach(fun py_context:stop/1, Contexts ++ New)
+    end).
+
+owngil_is_refused_beside_tracing_of_memory(_Config) ->
+    ep_ct:with_peer([{backend, auto}, {context_mode, worker}], fun(Call) ->
+        {ok, none} = Call(py, call, [tracemalloc, start, []]),
+        case Call(py_nif, owngil_problem, []) of
+            ok ->
+                {error, {python_failed, Text}} = Call(py_context, new, [#{mode => owngil}]),
+                ?assertNotEqual(nomatch, string:find(Text, "tracemalloc"));
+            {error, _} = Problem ->
+                ?assertEqual(Problem, Call(py_context, new, [#{mode => owngil}]))
+        end,
+        {ok, true} = Call(py, call, [tracemalloc, is_tracing, []]),
+        {ok, New} = Call(py_context, new, [#{mode => worker}]),
+        ok = Call(?MODULE, starts_a_thread, [New])
+    end).
+
+-spec starts_a_thread(pid()) -> ok.
+starts_a_thread(Context) ->
+    ok = py:exec(Context, <<"
+import threading
+thread = threading.Thread(target=len, args=('',))
+thread.start()
+thread.join()
+">>).
+
+new(Mode) ->
+    {ok, Context} = py_context:new(#{mode => Mode}),
+    Context.
 
 %% What erlang.detect_mode() says in a context of that mode.
 detected(worker) -> <<"shared_gil">>;
