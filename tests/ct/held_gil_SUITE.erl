@@ -26,14 +26,13 @@ end_per_suite(Config) -> ep_ct:end_suite(Config).
 
 init_per_testcase(nothing_is_left_behind, Config) ->
     Config;
-init_per_testcase(_Case, Config) ->
+init_per_testcase(Case, Config) ->
     case py:exec(<<"import ctypes">>) of
-        ok -> ep_fresh_context:init(Config);
+        ok -> ep_fresh_context:init(Case, Config);
         {error, _} -> {skip, "this Python was built without ctypes"}
     end.
 
-end_per_testcase(nothing_is_left_behind, _Config) -> ok;
-end_per_testcase(_Case, Config) -> ep_fresh_context:finish(Config).
+end_per_testcase(Case, Config) -> ep_fresh_context:finish(Case, Config).
 
 nothing_is_left_behind(Config) -> ep_ct:audit(Config).
 
