@@ -22,6 +22,8 @@ start(_Type, _Args) ->
 
 -spec stop(term()) -> ok.
 stop(_State) ->
+    %% Only here: it may be set before a start.
+    ok = py_preload:clear_code(),
     forget_all().
 
 start_runtime() ->
@@ -29,7 +31,8 @@ start_runtime() ->
         {module, py_nif} ->
             ok = py_nif:configure(py_config:native()),
             ok = py_nif:semaphore_set_max(py_config:max_concurrent()),
-            _ = py_config:num_contexts(), % checked before anything is started
+            %% Checked before anything is started.
+            _ = [py_config:num_contexts(), py_config:paths(), py_config:imports(), py_config:setup_timeout()],
             readable(py_nif:start_runtime());
         {error, Reason} ->
             {error, {py_nif_not_loaded, Reason}}
@@ -46,6 +49,7 @@ start_processes() ->
     end.
 
 start_pool(Sup) ->
+    ok = py_import:init(),
     case py_context_router:start() of
         {ok, _Contexts} ->
             {ok, Sup};

@@ -1,5 +1,5 @@
-%%% @doc The top supervisor. It also owns the tables of pools and of registered functions, so that neither is lost with
-%%% the process that maintains it.
+%%% @doc The top supervisor. It also owns the tables of pools, registered functions and registered imports, so that none
+%%% is lost with a process that maintains it.
 -module(erlang_python_sup).
 
 -behaviour(supervisor).
@@ -19,6 +19,7 @@ start_link() ->
 init([]) ->
     ok = py_callback:new_table(),
     ok = py_context_router:new_table(),
+    ok = py_import:new_table(),
     %% Contexts die with py_context_sup and not with the router: a restarted router adopts the pools it finds.
     Children = [#{id => py_host, start => {py_host, start_link, []}},
                 #{id => py_context_sup, start => {py_context_sup, start_link, []}, type => supervisor},

@@ -30,6 +30,8 @@
          state_decr/1, state_decr/2]).
 -export([shared_dict_new/0, shared_dict_get/2, shared_dict_get/3, shared_dict_set/3, shared_dict_del/2,
          shared_dict_keys/1, shared_dict_destroy/1]).
+%% Modules and memory
+-export([reload/1, memory_stats/0, gc/0, gc/1, tracemalloc_start/0, tracemalloc_start/1, tracemalloc_stop/0]).
 %% What runs
 -export([version/0, execution_mode/0, subinterp_supported/0, doctor/0]).
 
@@ -467,6 +469,48 @@ shared_dict_keys(Dict) -> py_shared_dict:keys(Dict).
 
 -spec shared_dict_destroy(py_shared_dict:shared_dict()) -> ok.
 shared_dict_destroy(Dict) -> py_shared_dict:destroy(Dict).
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% Modules and memory
+
+%% @doc Executes a module anew in every interpreter that has imported it, once in each. `ok' where none has. Objects of
+%% its old classes, and functions that others have imported from it, stay as they are. There is one error for each
+%% interpreter where it failed. `{context, timeout}': its contexts are busy, and do it afterwards.
+-spec reload(py_module()) -> ok | {error, [{context, term()}]}.
+reload(Module) ->
+    Results = py_everywhere:once('erlang._imports', reload, [py_import:name(Module)], ?TIMEOUT),
+    case [{context, Reason} || {error, Reason} <- Results] of
+        [] -> ok;
+        Failed -> {error, Failed}
+    end.
+
+%% @doc Numbers of the garbage collector of the interpreter that the calling process uses: `gc_stats', a list with a map
+%% of `<<"collected">>', `<<"collections">>' and `<<"uncollectable">>' for each generation; `gc_count' and
+%% `gc_threshold', tuples with a number for each. While memory is traced, `traced_memory_current' and
+%% `traced_memory_peak' in bytes, too.
+-spec memory_stats() -> {ok, map()} | {error, term()}.
+memory_stats() -> py_memory:stats().
+
+%% @doc Collects garbage in the interpreter that the calling process uses. The number of objects that nothing reached.
+-spec gc() -> {ok, non_neg_integer()} | {error, term()}.
+gc() -> gc(2).
+
+%% @doc Only of the younger generations: 0, or 0 and 1. What belongs to which depends on the Python.
+-spec gc(0..2) -> {ok, non_neg_integer()} | {error, term()}.
+gc(Generation) -> py_memory:collect(Generation).
+
+%% @doc Has Python note where memory is taken, which costs time and memory until {@link tracemalloc_stop/0}. It counts for
+%% the whole VM. In one that has contexts of mode `owngil' it is refused: `{error, {'RuntimeError', _}}'.
+-spec tracemalloc_start() -> ok | {error, term()}.
+tracemalloc_start() -> tracemalloc_start(1).
+
+%% @doc With as many frames of the stack for each allocation.
+-spec tracemalloc_start(pos_integer()) -> ok | {error, term()}.
+tracemalloc_start(Frames) -> py_memory:start_tracing(Frames).
+
+%% @doc Ends it, and forgets what was noted. `ok' also when nothing is traced.
+-spec tracemalloc_stop() -> ok | {error, term()}.
+tracemalloc_stop() -> py_memory:stop_tracing().
 
 %% ---------------------------------------------------------------------------------------------------------------------
 %% What runs

@@ -4,7 +4,7 @@
 %%% pool without reloading anything.
 -module(py_config).
 
--export([native/0, num_contexts/0, context_mode/0, max_concurrent/0]).
+-export([native/0, num_contexts/0, context_mode/0, max_concurrent/0, imports/0, paths/0, setup_timeout/0]).
 
 -define(APP, erlang_python).
 
@@ -15,7 +15,6 @@ native() ->
     Options = [{backend, backend, fun mode/1},
                {python, python, fun python/1},
                {search_path, search, fun directories/1},
-               {paths, paths, fun directories/1},
                {big_integers, big_integers, fun big_integers/1},
                {max_atoms, max_atoms, fun count/1},
                {enable_memory_limits, memory_limits, fun boolean/1},
@@ -44,6 +43,21 @@ context_mode() ->
 max_concurrent() ->
     positive(max_concurrent, erlang:system_info(schedulers) * 2 + 1).
 
+%% @doc What every interpreter imports.
+-spec imports() -> [py_import:import()].
+imports() ->
+    checked(imports, application:get_env(?APP, imports, []), fun(Imports) -> [py_import:import(I) || I <- Imports] end).
+
+%% @doc Directories in front of `sys.path'.
+-spec paths() -> [binary()].
+paths() ->
+    checked(paths, application:get_env(?APP, paths, []), fun(Paths) -> [py_import:path(Path) || Path <- Paths] end).
+
+%% @doc How many milliseconds the imports, and the preloaded code, of a new context may take.
+-spec setup_timeout() -> timeout().
+setup_timeout() ->
+    checked(setup_timeout, application:get_env(?APP, setup_timeout, 60000), fun limit/1).
+
 positive(Key, Default) ->
     checked(Key, application:get_env(?APP, Key, Default), fun count/1).
 
@@ -62,6 +76,9 @@ directories(Dirs) -> [text(Dir) || Dir <- Dirs].
 big_integers(Form) when Form =:= string; Form =:= integer -> Form.
 
 count(N) when is_integer(N), N > 0 -> N.
+
+limit(infinity) -> infinity;
+limit(Milliseconds) -> count(Milliseconds).
 
 boolean(Flag) when is_boolean(Flag) -> Flag.
 

@@ -26,14 +26,15 @@
 -type state() :: #{id := term(),
                    mode := context_mode(),
                    native := py_nif:context() | undefined,
-                   %% `{starting, Ref, Waiting}' until the thread is up or has failed to come up.
+                   %% `{starting, Ref, Waiting}' until the thread is up and set up, or has failed.
                    status := ready | {failed, term()} | {starting, reference(), [gen_server:from()]}}.
 
 %% ---------------------------------------------------------------------------------------------------------------------
 %% Life
 
 %% @doc Starts a context linked to the caller and waits until it can work. Id is only a label.
-%% `{error, {invalid_mode, Mode}}', `{error, owngil_requires_python314}', or why the thread could not start.
+%% `{error, {invalid_mode, Mode}}', `{error, owngil_requires_python314}', why the thread could not start, or why what
+%% {@link py_preload} has for it failed.
 -spec start_link(term(), context_mode()) -> {ok, context()} | {error, term()}.
 start_link(Id, Mode) ->
     case launch(Id, #{mode => Mode}) of
@@ -320,13 +321,15 @@ handle_cast(_Request, State) ->
     {noreply, State}.
 
 -spec handle_info(term(), state()) -> {noreply, state()} | {stop, term(), state()}.
-handle_info({Ref, Result}, #{status := {starting, Ref, Waiting}} = State) ->
-    Status = case Result of
-        ready -> ready;
-        {error, Reason} -> {failed, Reason}
-    end,
-    lists:foreach(fun(From) -> gen_server:reply(From, outcome(Status)) end, Waiting),
-    {noreply, State#{status := Status}};
+handle_info({Ref, ready}, #{status := {starting, Ref, _}, native := Native} = State) ->
+    %% Not here: it may run Python code, and this process has to be free to be stopped meanwhile.
+    Self = self(),
+    _ = spawn_monitor(fun() -> Self ! {Ref, py_setup:apply(Native)} end),
+    {noreply, State};
+handle_info({Ref, Outcome}, #{status := {starting, Ref, _}} = State) ->
+    {noreply, started_as(Outcome, State)};
+handle_info({'DOWN', _Monitor, process, _Pid, Reason}, #{status := {starting, _, _}} = State) ->
+    {noreply, started_as({error, Reason}, State)};
 handle_info({'EXIT', _Pid, normal}, State) ->
     {noreply, State};
 handle_info({'EXIT', _Pid, Reason}, State) ->
@@ -339,6 +342,14 @@ terminate(_Reason, #{native := undefined}) ->
     ok;
 terminate(_Reason, #{native := Native}) ->
     py_nif:context_destroy(Native).
+
+started_as(Outcome, #{status := {starting, _, Waiting}} = State) ->
+    lists:foreach(fun(From) -> gen_server:reply(From, Outcome) end, Waiting),
+    Status = case Outcome of
+        ok -> ready;
+        {error, Reason} -> {failed, Reason}
+    end,
+    State#{status := Status}.
 
 outcome(ready) -> ok;
 outcome({failed, Reason}) -> {error, Reason}.
