@@ -350,7 +350,7 @@ replace(Dead, Pool, Mode, Contexts, State) ->
             watch(Pool, Pids, Watched);
         {error, Reason} ->
             logger:warning("erlang_python: ~b context(s) of pool ~tp could not be replaced: ~0tp",
-                           [length(Dead), Pool, Reason], #{domain => [erlang_python]}),
+                           [length(Dead), Pool, Reason]),
             _ = erlang:send_after(?RETRY_AFTER, self(), {repair, Pool}),
             Watched
     end.

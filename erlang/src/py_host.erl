@@ -39,7 +39,7 @@ handle_info({py_native, {forward, Destination, Message}}, State) ->
     _ = forward(Destination, Message),
     {noreply, State};
 handle_info({py_native, {log, Level, Text}}, State) ->
-    logger:log(Level, "~ts", [Text], #{domain => [erlang_python]}),
+    logger:log(Level, "erlang_python: ~ts", [Text]),
     {noreply, State};
 handle_info(_Other, State) ->
     {noreply, State}.
@@ -54,6 +54,5 @@ forward(Destination, Message) ->
         ok -> ok;
         _ -> spawn(fun() -> Destination ! Message end)
     catch
-        error:badarg -> logger:debug("erlang_python: a message from Python to ~0tp had nowhere to go", [Destination],
-                                     #{domain => [erlang_python]})
+        error:badarg -> logger:debug("erlang_python: a message from Python to ~0tp had nowhere to go", [Destination])
     end.
