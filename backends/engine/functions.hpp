@@ -64,6 +64,10 @@ PyObject *whereis(PyObject *module, PyObject *name) noexcept;
 // erlang.atom(name)
 PyObject *make_atom_object(PyObject *module, PyObject *name) noexcept;
 
+// messages.cpp: (feed, message), (feed)
+PyObject *feed_message(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
+PyObject *feed_is_open(PyObject *module, PyObject *feed) noexcept;
+
 // stores.cpp: (store, key), (store, key, value, pickled), (store, key, amount), (store, key), (store), (store)
 PyObject *store_get(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
 PyObject *store_put(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;

@@ -1,4 +1,4 @@
-// erlang.send, erlang.whereis and erlang.atom
+// erlang.send, erlang.whereis, erlang.atom, and what is told without waiting
 #include "functions.hpp"
 
 namespace ep {
@@ -183,6 +183,32 @@ PyObject *make_atom_object(PyObject *module, PyObject *name) noexcept {
         // Of two threads that get here with one name, the first one's object stays.
         py::Ref object = make_term_object(state.atom.get(), term, nullptr);
         return py::Ref::check(py::compat::dict_set_default(state.atoms.get(), name, object.get()));
+    });
+}
+
+PyObject *feed_message(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept {
+    return guarded([&] {
+        const unsigned long feed = count == 2 ? PyLong_AsUnsignedLong(args[0]) : 0;
+        if (count != 2 || PyErr_Occurred()) {
+            py::raise(PyExc_TypeError, "feed() takes a number and a message");
+        }
+        if (engine().host->feed_is_open(static_cast<uint32_t>(feed)) == 0) {
+            return py::Ref::borrow(Py_False);
+        }
+        SendEnv env;
+        ERL_NIF_TERM message = encode(env.get(), *state_of(module).interpreter, args[1]);
+        const bool sent = engine().host->feed(static_cast<uint32_t>(feed), env.get(), message) == EP_OK;
+        return py::Ref::borrow(sent ? Py_True : Py_False);
+    });
+}
+
+PyObject *feed_is_open(PyObject *, PyObject *feed) noexcept {
+    return guarded([&] {
+        const unsigned long number = PyLong_AsUnsignedLong(feed);
+        if (number == static_cast<unsigned long>(-1) && PyErr_Occurred()) {
+            throw py::Raised{};
+        }
+        return py::Ref::borrow(engine().host->feed_is_open(static_cast<uint32_t>(number)) != 0 ? Py_True : Py_False);
     });
 }
 

@@ -27,6 +27,8 @@
     semaphore_set_max/1,
     %% terms by key
     store_new/0, store_get/2, store_put/4, store_add/4, store_remove/2, store_keys/1, store_clear/1, store_close/1,
+    %% what Python tells without waiting
+    feed_open/2, feed_close/1, feed_taken/2,
     %% what is alive, for audits and monitoring
     counters/0
 ]).
@@ -55,6 +57,7 @@
 
 -type store() :: reference() | state.
 %% Terms by key: one that store_new/0 made, freed like an environment, or py_state's.
+-type feed() :: log | spans.
 -type limit() :: non_neg_integer() | infinity.
 
 -export_type([context/0, env/0, object/0, handle/0, flags/0, name/0, submitted/0, mode/0]).
@@ -338,6 +341,22 @@ store_clear(_Store) -> ?STUB.
 %% @doc Drops all entries; the store is an error to all who hold it. Any number of times.
 -spec store_close(reference()) -> ok.
 store_close(_Store) -> ?STUB.
+
+%% ---------------------------------------------------------------------------------------------------------------------
+
+%% What Python tells one process without waiting for it. The process gets the message as it is.
+
+%% @doc The calling process reads the feed from now on; so many messages may be on their way to it before more are
+%% dropped.
+-spec feed_open(feed(), Most :: non_neg_integer()) -> ok.
+feed_open(_Feed, _Most) -> ?STUB.
+
+-spec feed_close(feed()) -> ok.
+feed_close(_Feed) -> ?STUB.
+
+%% @doc The reader has read so many, and may be sent as many more. How many were dropped since the last time.
+-spec feed_taken(feed(), Count :: non_neg_integer()) -> Dropped :: non_neg_integer().
+feed_taken(_Feed, _Count) -> ?STUB.
 
 %% ---------------------------------------------------------------------------------------------------------------------
 

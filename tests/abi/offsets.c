@@ -114,7 +114,11 @@ AT(ep_host, store_add, 136);
 AT(ep_host, store_remove, 144);
 AT(ep_host, store_keys, 152);
 AT(ep_host, store_close, 160);
-SIZE(ep_host, 168);
+AT(ep_host, feed, 168);
+AT(ep_host, feed_is_open, 176);
+SIZE(ep_host, 184);
+VALUE(EP_FEED_LOG, 0);
+VALUE(EP_FEED_SPANS, 1);
 
 AT(ep_start, size, 0);
 AT(ep_start, big_integers, 4);

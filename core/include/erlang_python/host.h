@@ -26,6 +26,9 @@ typedef struct ep_answer {
 /* Terms by key, shared by processes and Python threads: a SharedDict. A NULL where one is asked for is py_state's. */
 typedef struct ep_store ep_store;
 
+/* What Python tells one process of Erlang without waiting. */
+typedef enum ep_feed { EP_FEED_LOG = 0, EP_FEED_SPANS = 1 } ep_feed;
+
 typedef struct ep_host {
     ep_header header;
 
@@ -95,6 +98,13 @@ typedef struct ep_host {
     ep_status (*store_keys)(ep_store *store, ErlNifEnv *env, ERL_NIF_TERM *keys);
     /* Destroys it, whoever holds references. */
     ep_status (*store_close)(ep_store *store);
+
+    /* Sends a message to the process that reads a feed. EP_FAILED: too many are unread; it is dropped, and the process
+       will be told how many were. EP_NOT_RUNNING: no process reads it. `message` lives in `env`, which stays the caller's
+       and has to be cleared. [any-thread] */
+    ep_status (*feed)(uint32_t feed, ErlNifEnv *env, ERL_NIF_TERM message);
+    /* Whether it is worth making a message. [any-thread] */
+    int32_t (*feed_is_open)(uint32_t feed);
 } ep_host;
 
 #ifdef __cplusplus

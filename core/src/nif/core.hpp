@@ -5,6 +5,7 @@
 #include "../plain/pool.hpp"
 #include "../plain/semaphore.hpp"
 #include "context_table.hpp"
+#include "feed.hpp"
 #include "function_names.hpp"
 #include "host_process.hpp"
 #include "request.hpp"
@@ -65,6 +66,8 @@ public:
     Runners runners;
     Runtime runtime;
     Store state; // py_state's
+    static constexpr uint32_t feed_count = 2;
+    Feed feeds[feed_count]; // by ep_feed
     Counters counters;
     std::atomic<int64_t> max_atoms{10'000}; // how many new atoms Python may make in this VM
     std::atomic<int64_t> atoms_made{0};

@@ -3,6 +3,7 @@
 #include "callback.hpp"
 #include "context.hpp"
 #include "core.hpp"
+#include "feed.hpp"
 #include "handles.hpp"
 #include "kept_flat.hpp"
 #include "store.hpp"
@@ -89,6 +90,8 @@ constexpr ep_host table{
     store_remove,
     store_keys,
     store_close,
+    feed,
+    feed_is_open,
 };
 
 } // namespace
