@@ -67,6 +67,7 @@ stop_supervisor(Sup) ->
 forget_all() ->
     py_context_router:forget_registrations(),
     ok = py_nif:functions_clear(),
+    py_venv:forget(),
     py_state:clear().
 
 %% The application controller prints the reason as a term: a list shows as text whatever its characters are.

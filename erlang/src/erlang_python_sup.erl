@@ -22,6 +22,8 @@ init([]) ->
     ok = py_import:new_table(),
     %% Contexts die with py_context_sup and not with the router: a restarted router adopts the pools it finds.
     Children = [#{id => py_host, start => {py_host, start_link, []}},
+                %% Time to kill installers, and to put back what they were to replace.
+                #{id => py_venv_jobs, start => {py_venv_jobs, start_link, []}, shutdown => 10000},
                 #{id => py_context_sup, start => {py_context_sup, start_link, []}, type => supervisor},
                 #{id => py_context_router, start => {py_context_router, start_link, []}}],
     {ok, {#{strategy => one_for_one, intensity => 10, period => 10}, Children}}.

@@ -32,6 +32,8 @@
          shared_dict_keys/1, shared_dict_destroy/1]).
 %% Modules and memory
 -export([reload/1, memory_stats/0, gc/0, gc/1, tracemalloc_start/0, tracemalloc_start/1, tracemalloc_stop/0]).
+%% Virtual environments
+-export([ensure_venv/2, ensure_venv/3, activate_venv/1, deactivate_venv/0, venv_info/0]).
 %% What runs
 -export([version/0, execution_mode/0, subinterp_supported/0, doctor/0]).
 
@@ -511,6 +513,49 @@ tracemalloc_start(Frames) -> py_memory:start_tracing(Frames).
 %% @doc Ends it, and forgets what was noted. `ok' also when nothing is traced.
 -spec tracemalloc_stop() -> ok | {error, term()}.
 tracemalloc_stop() -> py_memory:stop_tracing().
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% Virtual environments
+
+%% @doc As {@link ensure_venv/3} without options.
+-spec ensure_venv(string() | binary(), string() | binary()) -> ok | {error, term()}.
+ensure_venv(Path, File) -> py_venv:ensure(Path, File, []).
+
+%% @doc Makes a virtual environment with what a file asks for, unless it is there already, and activates it. A file named
+%% `pyproject.toml' means the project in its folder, installed editable; any other is a list of requirements for pip. The
+%% venv is made anew when the file has changed. Waits as long as it takes; the installer's output goes to the logger, on
+%% level info.
+%%
+%% Options: `{extras, Names}' of the project; `{installer, pip | uv | auto}', which is uv if there is one;
+%% `{python, Executable}' to make it with, of the version that runs; `force', which makes it anew.
+%%
+%% When it fails nothing has changed. `{error, {install_failed, Status, Output}}' has the last lines of the installer;
+%% `{error, {file_error, Posix, Path}}' names what does not exist, or cannot be read or written;
+%% `{error, {not_a_venv, Path}}': something else is in the place; `{error, {venv_python_mismatch, #{venv := Version,
+%% running := Version}}}'; `{error, {not_a_python, Path}}'; `{error, {installer_not_found, uv}}';
+%% `{error, {bad_option, Option}}'; `{error, {bad_path, Path}}'; `{error, aborted}': the application was stopped. Those of
+%% {@link activate_venv/1} too.
+-spec ensure_venv(string() | binary(), string() | binary(), [py_venv:option()]) -> ok | {error, term()}.
+ensure_venv(Path, File, Options) -> py_venv:ensure(Path, File, Options).
+
+%% @doc Lets the packages of a virtual environment be found first, in all contexts, those that will be started too, until
+%% the application stops. It takes the place of one that is active. Lines of its `.pth' files are obeyed.
+%%
+%% `{error, {contexts_busy, Contexts}}': it is active, but these contexts have been busy for five seconds, and get it as
+%% soon as they are free. Otherwise an error means that nothing has changed: `{file_error, Posix, Path}',
+%% `{not_a_venv, Path}', `{venv_unfinished, Path}' (it is being made, or was when its VM was killed; ensure_venv mends
+%% it), `{venv_python_mismatch, #{venv := Version, running := Version}}', `{bad_path, Path}'.
+-spec activate_venv(string() | binary()) -> ok | {error, term()}.
+activate_venv(Path) -> py_venv:activate(Path).
+
+%% @doc Takes back what activation did to `sys.path', and nothing else; modules that are imported stay. `ok' also when
+%% none is active. `{error, {contexts_busy, Contexts}}' as for {@link activate_venv/1}.
+-spec deactivate_venv() -> ok | {error, term()}.
+deactivate_venv() -> py_venv:deactivate().
+
+%% @doc `#{<<"active">> => false}', or the venv that is active with its `venv_path' and `site_packages'.
+-spec venv_info() -> {ok, #{binary() => boolean() | binary()}}.
+venv_info() -> py_venv:info().
 
 %% ---------------------------------------------------------------------------------------------------------------------
 %% What runs

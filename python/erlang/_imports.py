@@ -79,14 +79,15 @@ def _place(epoch: int, paths: list[str | bytes]) -> None:
 
 
 def _place_each(epoch: int, paths: list[str | bytes]) -> None:
-    """Each behind the one before, the first in front of everything; what is on sys.path already stays where it is."""
+    """Each behind the one before, the first in front of everything but the packages of a virtual environment; what is on
+    sys.path already stays where it is."""
     global _epoch
     if epoch < _epoch:
         return  # of an application that has stopped; this comes late
     if epoch > _epoch:
         _remove_added()
         _epoch = epoch
-    place = 0
+    place = _behind_venv()
     for path in map(fsdecode, paths):
         if path in sys.path:
             place = sys.path.index(path) + 1
@@ -94,6 +95,15 @@ def _place_each(epoch: int, paths: list[str | bytes]) -> None:
             sys.path.insert(place, path)
             _added.append(path)
             place += 1
+
+
+def _behind_venv() -> int:
+    venv = sys.modules.get("erlang._venv")
+    entries = venv.path_entries() if venv is not None else []
+    place = 0
+    while place < len(sys.path) and sys.path[place] in entries:
+        place += 1
+    return place
 
 
 def _remove_added() -> None:
