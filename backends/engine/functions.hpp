@@ -68,12 +68,14 @@ PyObject *make_atom_object(PyObject *module, PyObject *name) noexcept;
 PyObject *feed_message(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
 PyObject *feed_is_open(PyObject *module, PyObject *feed) noexcept;
 
-// stores.cpp: (store, key), (store, key, value, pickled), (store, key, amount), (store, key), (store), (store)
+// stores.cpp
 PyObject *store_get(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
 PyObject *store_put(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
 PyObject *store_add(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
 PyObject *store_remove(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
+PyObject *store_has(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
 PyObject *store_keys(PyObject *module, PyObject *store) noexcept;
+PyObject *store_size(PyObject *module, PyObject *store) noexcept;
 PyObject *store_close(PyObject *module, PyObject *store) noexcept;
 
 } // namespace ep

@@ -14,19 +14,33 @@ bool is_object(ErlNifEnv *env, ERL_NIF_TERM term) {
     return engine().host->get_object(env, term, &interpreter, &slot) != EP_WRONG_KIND;
 }
 
+py::Ref replayed(Interpreter &interpreter, const ep_flat &flat) {
+    ep_interp *interp = current_interp();
+    FlatReader reader{flat};
+    Builder builder{interpreter, interp != nullptr ? &interp->atoms : nullptr};
+    return replay(reader, builder);
+}
+
 // The term as an object, by way of a flat value.
 py::Ref decode(ErlNifEnv *env, Interpreter &interpreter, ERL_NIF_TERM term) {
     ScratchWriter writer{env};
-    Decoded decoded = Decoder{env, *engine().conversion, is_object, *writer}.value(term);
+    const Decoded decoded = Decoder{env, *engine().conversion, is_object, *writer}.value(term);
     if (decoded != Decoded::ok) {
         py::raise(PyExc_ValueError, decoded == Decoded::improper_list
                                         ? "the value is an improper list, which has no Python form"
                                         : "the value nests too deep");
     }
-    ep_interp *interp = current_interp();
-    FlatReader reader{writer->view()};
-    Builder builder{interpreter, interp != nullptr ? &interp->atoms : nullptr};
-    return replay(reader, builder);
+    return replayed(interpreter, writer->view());
+}
+
+// The same for one that must not fail: what has no form is an erlang.Term.
+py::Ref decode_any(ErlNifEnv *env, Interpreter &interpreter, ERL_NIF_TERM term) {
+    ScratchWriter writer{env};
+    if (Decoder{env, *engine().conversion, is_object, *writer}.value(term) != Decoded::ok) {
+        writer->clear();
+        writer->term(EP_TAG_TERM, term);
+    }
+    return replayed(interpreter, writer->view());
 }
 
 class StoreArgument {
@@ -68,6 +82,9 @@ struct Access {
         if (status == EP_CLOSED) {
             py::raise(PyExc_ValueError, "this SharedDict was destroyed");
         }
+        if (status == EP_TOO_LARGE) {
+            py::raise(PyExc_ValueError, "a key has at most 64 KiB");
+        }
         return status == EP_OK;
     }
 
@@ -81,8 +98,10 @@ private:
 };
 
 py::Ref unpickle(ErlNifEnv *env, ERL_NIF_TERM binary) {
-    ErlNifBinary data;
-    enif_inspect_binary(env, binary, &data);
+    ErlNifBinary data{};
+    if (!enif_inspect_binary(env, binary, &data)) {
+        py::raise(PyExc_TypeError, "a pickle is a binary");
+    }
     py::Ref pickle = py::Ref::check(PyImport_ImportModule("pickle"));
     return py::Ref::check(PyObject_CallMethod(pickle.get(), "loads", "y#", reinterpret_cast<const char *>(data.data),
                                               static_cast<Py_ssize_t>(data.size)));
@@ -92,13 +111,12 @@ py::Ref unpickle(ErlNifEnv *env, ERL_NIF_TERM binary) {
 
 PyObject *store_get(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept {
     return guarded([&] {
-        Access access{module, args, count, 2};
+        Access access{module, args, count, 3};
         ErlNifEnv *env = access.env.get();
         ERL_NIF_TERM value = 0;
         int32_t pickled = 0;
         if (!Access::found(engine().host->store_get(access.store.get(), env, access.term(args[1]), &value, &pickled))) {
-            PyErr_SetObject(PyExc_KeyError, args[1]);
-            throw py::Raised{};
+            return py::Ref::borrow(args[2]);
         }
         return pickled != 0 ? unpickle(env, value) : decode(env, *access.state.interpreter, value);
     });
@@ -142,12 +160,43 @@ PyObject *store_remove(PyObject *module, PyObject *const *args, Py_ssize_t count
     });
 }
 
+PyObject *store_has(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept {
+    return guarded([&] {
+        Access access{module, args, count, 2};
+        ERL_NIF_TERM value = 0;
+        int32_t pickled = 0;
+        const bool found = Access::found(
+            engine().host->store_get(access.store.get(), access.env.get(), access.term(args[1]), &value, &pickled));
+        return py::Ref::borrow(found ? Py_True : Py_False);
+    });
+}
+
+// There may be very many: the interpreter is let go meanwhile.
 PyObject *store_keys(PyObject *module, PyObject *store) noexcept {
     return guarded([&] {
         Access access{module, &store, 1, 1};
+        ErlNifEnv *env = access.env.get();
         ERL_NIF_TERM keys = 0;
-        Access::found(engine().host->store_keys(access.store.get(), access.env.get(), &keys));
-        return decode(access.env.get(), *access.state.interpreter, keys);
+        ep_status status = EP_OK;
+        Py_BEGIN_ALLOW_THREADS;
+        status = engine().host->store_keys(access.store.get(), env, &keys);
+        Py_END_ALLOW_THREADS;
+        Access::found(status);
+        py::Ref list = py::Ref::check(PyList_New(0));
+        ERL_NIF_TERM key = 0;
+        while (enif_get_list_cell(env, keys, &key, &keys)) {
+            py::check(PyList_Append(list.get(), decode_any(env, *access.state.interpreter, key).get()));
+        }
+        return list;
+    });
+}
+
+PyObject *store_size(PyObject *module, PyObject *store) noexcept {
+    return guarded([&] {
+        Access access{module, &store, 1, 1};
+        uint64_t size = 0;
+        Access::found(engine().host->store_size(access.store.get(), &size));
+        return py::Ref::check(PyLong_FromUnsignedLongLong(size));
     });
 }
 
@@ -155,7 +204,9 @@ PyObject *store_close(PyObject *module, PyObject *store) noexcept {
     return guarded([&] {
         Access access{module, &store, 1, 1};
         if (access.store.get() != nullptr) {
+            Py_BEGIN_ALLOW_THREADS;
             engine().host->store_close(access.store.get());
+            Py_END_ALLOW_THREADS;
         }
         return py::Ref::borrow(Py_None);
     });

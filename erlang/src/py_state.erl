@@ -71,12 +71,14 @@ decr(Key, Amount) when is_integer(Amount) -> incr(Key, -Amount).
 -spec init_tab() -> ok.
 init_tab() -> ok.
 
-%% @doc Registers the functions that Python's `erlang.call' knows the state by; done when the application starts.
+%% @doc Registers the functions that Python's `erlang.call' knows the state by, and those that the package calls for new
+%% keys, whatever users register; done when the application starts.
 -spec register_callbacks() -> ok.
 register_callbacks() ->
     [ok = py_callback:register(Name, ?MODULE, Function)
      || {Name, Function} <- [{state_get, call_get}, {state_set, call_set}, {state_delete, call_delete},
-                             {state_keys, call_keys}, {state_incr, call_incr}, {state_decr, call_decr}]],
+                             {state_keys, call_keys}, {state_incr, call_incr}, {state_decr, call_decr},
+                             {'$py_state_set', call_set}, {'$py_state_incr', call_incr}]],
     ok.
 
 %% @private What Python calls with a list of arguments.

@@ -5,6 +5,8 @@ Both live in the native core: reading and writing needs neither a process nor an
 
 from __future__ import annotations
 
+from _operator import index
+
 import _erlang
 
 __all__ = ["SharedDict", "state_decr", "state_delete", "state_get", "state_incr", "state_keys", "state_set"]
@@ -12,10 +14,7 @@ __all__ = ["SharedDict", "state_decr", "state_delete", "state_get", "state_incr"
 
 def state_get(key: object) -> object:
     """The value of a key, or None."""
-    try:
-        return _erlang.store_get(None, key)
-    except KeyError:
-        return None
+    return _erlang.store_get(None, key, None)
 
 
 def state_set(key: object, value: object) -> None:
@@ -25,7 +24,7 @@ def state_set(key: object, value: object) -> None:
         RuntimeError: there are as many entries as max_state_entries allows, or the key is reserved.
     """
     if not _erlang.store_put(None, key, value, None):
-        _erlang.call("state_set", key, value)  # a new key: Erlang says whether there may be one more
+        _erlang.call("$py_state_set", key, value)  # a new key: Erlang says whether there may be one more
 
 
 def state_delete(key: object) -> None:
@@ -45,13 +44,19 @@ def state_incr(key: object, amount: int = 1) -> int:
         ValueError: the key holds something else, or the counter would leave the range of 64 bits.
         RuntimeError: as for state_set.
     """
+    amount = index(amount)
+    if not -(2**63) <= amount < 2**63:
+        raise ValueError(f"{amount} is beyond the range of 64 bits")
     value = _erlang.store_add(None, key, amount)
-    return _erlang.call("state_incr", key, amount) if value is None else value
+    return _erlang.call("$py_state_incr", key, amount) if value is None else value
 
 
 def state_decr(key: object, amount: int = 1) -> int:
     """Subtract from a counter; see state_incr."""
-    return state_incr(key, -amount)
+    return state_incr(key, -index(amount))
+
+
+_MISSING = object()
 
 
 def _is_exact(value: object) -> bool:
@@ -86,11 +91,14 @@ class SharedDict:
         """handle: what py:shared_dict_new/0 returned; a TypeError else."""
         if handle is None:  # what stands for py_state below
             raise TypeError("a SharedDict is made of what py:shared_dict_new/0 returns, not of None")
+        _erlang.store_size(handle)
         self._handle = handle
-        self.get("")
 
     def __getitem__(self, key: object) -> object:
-        return _erlang.store_get(self._handle, key)
+        value = _erlang.store_get(self._handle, key, _MISSING)
+        if value is _MISSING:
+            raise KeyError(key)
+        return value
 
     def __setitem__(self, key: object, value: object) -> None:
         _erlang.store_put(self._handle, key, value, _pickled(value))
@@ -100,24 +108,17 @@ class SharedDict:
             raise KeyError(key)
 
     def __contains__(self, key: object) -> bool:
-        try:
-            _erlang.store_get(self._handle, key)
-        except KeyError:
-            return False
-        return True
+        return _erlang.store_has(self._handle, key)
 
     def __iter__(self):
         return iter(self.keys())
 
     def __len__(self) -> int:
-        return len(self.keys())
+        return _erlang.store_size(self._handle)
 
     def get(self, key: object, default: object = None) -> object:
         """The value of a key, or the default."""
-        try:
-            return self[key]
-        except KeyError:
-            return default
+        return _erlang.store_get(self._handle, key, default)
 
     def keys(self) -> list:
         """All keys, in no order, as they are now."""

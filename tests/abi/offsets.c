@@ -114,9 +114,11 @@ AT(ep_host, store_add, 136);
 AT(ep_host, store_remove, 144);
 AT(ep_host, store_keys, 152);
 AT(ep_host, store_close, 160);
-AT(ep_host, feed, 168);
-AT(ep_host, feed_is_open, 176);
-SIZE(ep_host, 184);
+AT(ep_host, store_size, 168);
+AT(ep_host, feed, 176);
+AT(ep_host, feed_is_open, 184);
+SIZE(ep_host, 192);
+VALUE(EP_TOO_LARGE, 9);
 VALUE(EP_FEED_LOG, 0);
 VALUE(EP_FEED_SPANS, 1);
 

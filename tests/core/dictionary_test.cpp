@@ -54,20 +54,20 @@ TEST_CASE("a full dictionary takes no new keys, and still replaces") {
 
 TEST_CASE("replacing makes no new keys") {
     Names names;
-    CHECK(names.replace("a", shared("1")) == Names::Stored::absent);
+    CHECK(names.store("a", shared("1"), std::nullopt) == Names::Stored::absent);
     CHECK(names.size() == 0);
     names.store("a", shared("1"), 1);
-    CHECK(names.replace("a", shared("2")) == Names::Stored::ok);
+    CHECK(names.store("a", shared("2"), std::nullopt) == Names::Stored::ok);
     CHECK(*std::get<Names::Shared>(*names.find("a")) == "2");
 }
 
 TEST_CASE("counters count, and nothing else does") {
     Names names;
     int64_t sum = 0;
-    CHECK(names.add("n", 5, 0, sum) == Names::Added::absent);
+    CHECK(names.add("n", 5, std::nullopt, sum) == Names::Added::absent);
     CHECK(names.add("n", 5, 10, sum) == Names::Added::ok);
     CHECK(sum == 5);
-    CHECK(names.add("n", -7, 0, sum) == Names::Added::ok);
+    CHECK(names.add("n", -7, std::nullopt, sum) == Names::Added::ok);
     CHECK(sum == -2);
     CHECK(std::get<int64_t>(*names.find("n")) == -2);
     names.store("text", shared("five"), 10);
@@ -84,6 +84,41 @@ TEST_CASE("what a reader holds outlives its removal") {
     names.clear();
     CHECK(*held == "kept");
     CHECK(names.keys().empty());
+}
+
+TEST_CASE("a limit of nothing is one") {
+    Names names;
+    int64_t sum = 0;
+    CHECK(names.store("a", shared("1"), 0) == Names::Stored::full);
+    CHECK(names.add("a", 1, 0, sum) == Names::Added::full);
+}
+
+TEST_CASE("nothing gets into a closed dictionary") {
+    Names names;
+    names.store("a", shared("1"), 10);
+    names.close();
+    int64_t sum = 0;
+    CHECK(names.closed());
+    CHECK(names.store("a", shared("1"), 10) == Names::Stored::closed);
+    CHECK(names.add("b", 1, 10, sum) == Names::Added::closed);
+    CHECK(names.size() == 0);
+}
+
+TEST_CASE("whoever stores while it is closed leaves nothing behind") {
+    for (int round = 0; round < 200; ++round) {
+        Names names;
+        together(3, [&](int thread) {
+            if (thread == 0) {
+                names.close();
+                return;
+            }
+            for (int i = 0; i < 20; ++i) {
+                names.store(std::to_string(thread * 100 + i), shared("x"), 1000);
+            }
+        });
+        REQUIRE(names.size() == 0);
+        REQUIRE(names.keys().empty());
+    }
 }
 
 TEST_CASE("threads count together, and the limit holds") {

@@ -5,7 +5,7 @@
 -export([
     erlang_reads_what_it_wrote/1, python_reads_and_writes/1, python_types_survive/1, values_are_copies/1,
     contexts_share_a_dict/1, missing_keys/1, dicts_are_apart/1, a_destroyed_dict_is_an_error/1,
-    python_destroys_a_dict/1, a_dict_outlives_its_owner_where_it_is_held/1, a_dict_nobody_holds_is_freed/1,
+    python_destroys_a_dict/1, a_dict_outlives_its_owner_where_it_is_held/1, a_dict_nobody_holds_is_freed/1, a_large_dict_is_freed/1,
     what_is_no_dict_is_refused/1, what_cannot_be_pickled_is_refused/1, many_write_at_once/1, nothing_is_left_behind/1
 ]).
 
@@ -15,7 +15,7 @@ all() ->
     [
         erlang_reads_what_it_wrote, python_reads_and_writes, python_types_survive, values_are_copies,
         contexts_share_a_dict, missing_keys, dicts_are_apart, a_destroyed_dict_is_an_error, python_destroys_a_dict,
-        a_dict_outlives_its_owner_where_it_is_held, a_dict_nobody_holds_is_freed, what_is_no_dict_is_refused,
+        a_dict_outlives_its_owner_where_it_is_held, a_dict_nobody_holds_is_freed, a_large_dict_is_freed, what_is_no_dict_is_refused,
         what_cannot_be_pickled_is_refused, many_write_at_once, nothing_is_left_behind
     ].
 
@@ -62,19 +62,19 @@ python_types_survive(_Config) ->
     {ok, Dict} = py:shared_dict_new(),
     ok = py:exec(<<"
 from erlang import SharedDict
-import datetime, decimal
+import datetime, decimal, http
 
 def check(handle):
     sd = SharedDict(handle)
     values = [(1, 2), {1, 2}, b'text', 2**80, -2**63, 2**63, True, 1, 1.0, None, 'gr\x{fc}n', bytearray(b'x'), 1 + 2j,
-              datetime.date(2024, 2, 29), decimal.Decimal('1.10'), {1: {'a': (1,)}}, [], float('inf'), frozenset('ab'), '\\ud800']
+              datetime.date(2024, 2, 29), decimal.Decimal('1.10'), {1: {'a': (1,)}}, [], float('inf'), frozenset('ab'), '\\ud800', http.HTTPStatus.OK]
     for value in values:
         sd['v'] = value
         read = sd['v']
         assert type(read) is type(value) and read == value, (read, value)
     return len(values)
 "/utf8>>),
-    {ok, 20} = py:call('__main__', check, [Dict]),
+    {ok, 21} = py:call('__main__', check, [Dict]),
     {ok, none} = py:eval(<<"SharedDict(h).__setitem__('t', (1, {2}, b'x'))">>, #{h => Dict}),
     {1, [2], <<"x">>} = py:shared_dict_get(Dict, <<"t">>).
 
@@ -111,7 +111,13 @@ missing_keys(_Config) ->
     {ok, none} = py:eval(<<"SharedDict(h).get('missing')">>, #{h => Dict}),
     {ok, 5} = py:eval(<<"SharedDict(h).get('missing', 5)">>, #{h => Dict}),
     {error, {'KeyError', "'missing'"}} = py:eval(<<"SharedDict(h)['missing']">>, #{h => Dict}),
-    {error, {'KeyError', "'missing'"}} = py:eval(<<"SharedDict(h).__delitem__('missing')">>, #{h => Dict}).
+    {error, {'KeyError', "'missing'"}} = py:eval(<<"SharedDict(h).__delitem__('missing')">>, #{h => Dict}),
+    {error, {'KeyError', "('a', 'b')"}} = py:eval(<<"SharedDict(h)['a', 'b']">>, #{h => Dict}),
+    %% Neither of these looks at values.
+    ok = py:shared_dict_set(Dict, <<"no form">>, [1 | 2]),
+    {ok, {true, false, 1}} = py:eval(<<"('no form' in SharedDict(h), 'missing' in SharedDict(h), len(SharedDict(h)))">>,
+                                     #{h => Dict}),
+    {error, {'ValueError', _}} = py:eval(<<"SharedDict(h)['no form']">>, #{h => Dict}).
 
 dicts_are_apart(_Config) ->
     {ok, One} = py:shared_dict_new(),
@@ -155,6 +161,17 @@ a_dict_outlives_its_owner_where_it_is_held(_Config) ->
         ok = ep_ct:result(Owner),
         {ok, <<"kept">>} = py_context:eval(Context, <<"held['k']">>)
     end).
+
+%% Many entries are freed elsewhere than where the last reference goes.
+a_large_dict_is_freed(_Config) ->
+    Before = ep_ct:alive(stores),
+    ok = ep_ct:in_process(fun() ->
+        {ok, Dict} = py:shared_dict_new(),
+        [ok = py:shared_dict_set(Dict, integer_to_binary(N), {N}) || N <- lists:seq(1, 20_000)],
+        20_000 = length(py:shared_dict_keys(Dict)),
+        ok
+    end),
+    ep_ct:wait_until(fun() -> ep_ct:alive(stores) =:= Before end).
 
 a_dict_nobody_holds_is_freed(_Config) ->
     Before = ep_ct:alive(stores),

@@ -10,7 +10,8 @@
 -export([
     a_full_state_takes_no_new_keys/1, the_limit_is_read_at_every_store/1, some_keys_are_reserved/1,
     the_builtin_callbacks_are_registered/1, the_state_ends_with_the_application/1, large_values_are_shared/1,
-    what_has_no_python_form_is_an_error/1, nothing_is_left_behind/1
+    what_has_no_python_form_is_an_error/1, a_key_without_a_python_form_is_listed/1, keys_have_a_size/1,
+    registered_functions_hide_nothing/1, nothing_is_left_behind/1
 ]).
 
 -define(WRITERS, 8).
@@ -25,7 +26,8 @@ all() ->
         counting_together_loses_nothing, python_threads_count_too, keys_while_others_write,
         a_full_state_takes_no_new_keys, the_limit_is_read_at_every_store, some_keys_are_reserved,
         the_builtin_callbacks_are_registered, the_state_ends_with_the_application, large_values_are_shared,
-        what_has_no_python_form_is_an_error, nothing_is_left_behind
+        what_has_no_python_form_is_an_error, a_key_without_a_python_form_is_listed, keys_have_a_size,
+        registered_functions_hide_nothing, nothing_is_left_behind
     ].
 
 init_per_suite(Config) -> ep_ct:init_suite(Config).
@@ -119,7 +121,7 @@ counters_end_at_64_bits(_Config) ->
     ok = py:state_store(<<"n">>, Most),
     {'EXIT', {badarg, _}} = (catch py:state_incr(<<"n">>)),
     {error, {'ValueError', _}} = py:eval(<<"__import__('erlang').state_incr('n')">>),
-    {error, {'OverflowError', _}} = py:eval(<<"__import__('erlang').state_incr('n', 2**70)">>),
+    {error, {'ValueError', _}} = py:eval(<<"__import__('erlang').state_incr('n', 2**70)">>),
     {ok, Most} = py:state_fetch(<<"n">>),
     -1 = py:state_decr(<<"n">>, (1 bsl 63) - 1) - 1.
 
@@ -189,6 +191,11 @@ a_full_state_takes_no_new_keys(_Config) ->
     end).
 
 the_limit_is_read_at_every_store(_Config) ->
+    with_most(0, fun() ->
+        {error, full} = py:state_store(<<"a">>, 1),
+        {'EXIT', {full, _}} = (catch py:state_incr(<<"a">>)),
+        ok
+    end),
     with_most(1, fun() ->
         ok = py:state_store(<<"a">>, 1),
         {error, full} = py:state_store(<<"b">>, 1),
@@ -251,6 +258,33 @@ what_has_no_python_form_is_an_error(_Config) ->
     {error, {'ValueError', _}} =
         py:eval(<<"__import__('erlang').state_set('cyclic', (lambda l: l.append(l) or l)([]))">>),
     {error, not_found} = py:state_fetch(<<"cyclic">>).
+
+a_key_without_a_python_form_is_listed(_Config) ->
+    ok = py:state_store([1 | 2], 1),
+    ok = py:state_store(<<"k">>, 2),
+    {ok, [<<"Term">>, <<"str">>]} =
+        py:eval(<<"sorted(type(key).__name__ for key in __import__('erlang').state_keys())">>),
+    {ok, 3} = py:eval(<<"sum(__import__('erlang').state_get(key) for key in __import__('erlang').state_keys())">>).
+
+keys_have_a_size(_Config) ->
+    Largest = binary:copy(<<"k">>, 65536),
+    ok = py:state_store(Largest, 1),
+    2 = py:state_incr(Largest),
+    TooLarge = <<Largest/binary, "k">>,
+    [{'EXIT', {badarg, _}} = (catch Fun()) || Fun <- [
+        fun() -> py:state_store(TooLarge, 1) end, fun() -> py:state_fetch(TooLarge) end,
+        fun() -> py:state_incr(TooLarge) end, fun() -> py:state_remove({TooLarge}) end]],
+    [{error, {'ValueError', _}} = py:eval(Code, #{key => TooLarge}) || Code <- [
+        <<"__import__('erlang').state_get(key)">>, <<"__import__('erlang').state_set(key, 1)">>,
+        <<"__import__('erlang').state_incr(key)">>, <<"__import__('erlang').state_delete(key)">>]],
+    [Largest] = py:state_keys().
+
+%% New keys are made by way of Erlang, under names of its own.
+registered_functions_hide_nothing(_Config) ->
+    ok = py:register_function(state_set, fun(_) -> none end),
+    {ok, none} = py:eval(<<"__import__('erlang').state_set('k', 1)">>),
+    {ok, 1} = py:state_fetch(<<"k">>),
+    ok = py_state:register_callbacks().
 
 with_most(Most, Fun) ->
     ok = application:set_env(erlang_python, max_state_entries, Most),

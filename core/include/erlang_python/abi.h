@@ -52,6 +52,7 @@ typedef int32_t ep_status;
 #define EP_NO_ANSWER 6   /* the process that owed an answer is gone */
 #define EP_WRONG_KIND 7  /* a term or a handle is not what the function takes */
 #define EP_NOT_RUNNING 8 /* the application is not running, or its host process is just being restarted */
+#define EP_TOO_LARGE 9   /* more bytes than the function takes */
 
 /* Why a call failed, in a sentence that says what was expected, what came and how to mend it. The caller owns it;
    `text` is always NUL-terminated. */

@@ -83,7 +83,7 @@ typedef struct ep_host {
     /* The store a reference stands for, counted: to be released. EP_WRONG_KIND when it stands for none. [any-thread] */
     ep_status (*store_of)(ErlNifEnv *env, ERL_NIF_TERM term, ep_store **store);
     void (*store_release)(ep_store *store);
-    /* What follows answers EP_CLOSED for a store that was destroyed. Keys and values live in `env`, results are made
+    /* What follows answers EP_CLOSED for a store that was destroyed, and EP_TOO_LARGE for a key of more than 64 KiB. Keys and values live in `env`, results are made
        there. [any-thread] */
     /* A copy of a value; *pickled says that it is a binary with what pickle made of it. EP_FAILED: no such key. */
     ep_status (*store_get)(ep_store *store, ErlNifEnv *env, ERL_NIF_TERM key, ERL_NIF_TERM *value, int32_t *pickled);
@@ -98,6 +98,7 @@ typedef struct ep_host {
     ep_status (*store_keys)(ep_store *store, ErlNifEnv *env, ERL_NIF_TERM *keys);
     /* Destroys it, whoever holds references. */
     ep_status (*store_close)(ep_store *store);
+    ep_status (*store_size)(ep_store *store, uint64_t *size);
 
     /* Sends a message to the process that reads a feed. EP_FAILED: too many are unread; it is dropped, and the process
        will be told how many were. EP_NOT_RUNNING: no process reads it. `message` lives in `env`, which stays the caller's

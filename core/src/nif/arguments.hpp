@@ -42,6 +42,8 @@ ERL_NIF_TERM guarded(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) noexce
         return function(env, argc, argv);
     } catch (const BadArgument &) {
         return enif_make_badarg(env);
+    } catch (const KeyTooLarge &) {
+        return enif_make_badarg(env);
     } catch (const std::exception &error) {
         return enif_raise_exception(env, make_binary(env, error.what()));
     }

@@ -90,6 +90,7 @@ constexpr ep_host table{
     store_remove,
     store_keys,
     store_close,
+    store_size,
     feed,
     feed_is_open,
 };

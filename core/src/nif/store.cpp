@@ -1,16 +1,18 @@
 #include "store.hpp"
 
+#include "../plain/detached_thread.hpp"
 #include "core.hpp"
 
-#include <cstring>
+#include <erlang_python/convert/flat.hpp>
+
 #include <new>
+#include <utility>
 
 namespace ep {
 
 namespace {
 
-// A key as bytes: a binary is a mark and its own, any other term a mark and its external form, in which terms of one VM
-// are equal when they match.
+// A key as bytes: a binary is a mark and its own, any other term a mark and its external form.
 class Key {
 public:
     Key(ErlNifEnv *env, ERL_NIF_TERM term) {
@@ -18,10 +20,13 @@ public:
         if (enif_inspect_binary(env, term, &binary)) {
             assign(binary_mark, binary);
         } else if (enif_term_to_binary(env, term, &binary)) {
+            struct Release {
+                ErlNifBinary &binary;
+                ~Release() { enif_release_binary(&binary); }
+            } release{binary};
             assign(term_mark, binary);
-            enif_release_binary(&binary);
         } else {
-            throw std::bad_alloc{};
+            throw KeyTooLarge{}; // for the external form itself
         }
     }
     operator std::string_view() const noexcept { return bytes_; }
@@ -43,6 +48,9 @@ private:
     static constexpr char term_mark = 't';
 
     void assign(char mark, const ErlNifBinary &binary) {
+        if (binary.size > largest_key) {
+            throw KeyTooLarge{};
+        }
         bytes_.reserve(binary.size + 1);
         bytes_.push_back(mark);
         bytes_.append(reinterpret_cast<const char *>(binary.data), binary.size);
@@ -51,33 +59,88 @@ private:
     std::string bytes_;
 };
 
-// Small integers can be counted with.
-Store::Entries::Entry make_entry(ErlNifEnv *env, ERL_NIF_TERM value, ERL_NIF_TERM pickled) {
+// Small integers can be counted with, but for those that Python wants back as something else.
+Store::Entries::Entry make_entry(ErlNifEnv *env, ERL_NIF_TERM value, std::string pickled) {
     ErlNifSInt64 integer = 0;
-    if (enif_get_int64(env, value, &integer)) {
+    if (pickled.empty() && enif_get_int64(env, value, &integer)) {
         return int64_t{integer};
     }
-    return std::make_shared<const Kept>(value, pickled);
+    return std::make_shared<const Kept>(env, value, std::move(pickled));
 }
 
 Store *the_store(ep_store *store) noexcept {
     return store != nullptr ? static_cast<Store *>(store) : &core().state;
 }
 
+// Of py_state, Erlang says how many there may be.
+Store::Entries::Most new_keys(const ep_store *store) noexcept {
+    return store != nullptr ? Store::Entries::Most{SIZE_MAX} : std::nullopt;
+}
+
 template <class Body> ep_status in_open(ep_store *store, Body body) {
     Store *open = the_store(store);
-    return open->closed() ? EP_CLOSED : body(*open);
+    try {
+        return open->closed() ? EP_CLOSED : body(*open);
+    } catch (const KeyTooLarge &) {
+        return EP_TOO_LARGE;
+    }
+}
+
+std::string bytes_of(ErlNifEnv *env, ERL_NIF_TERM binary) {
+    ErlNifBinary data;
+    if (binary == 0 || !enif_inspect_binary(env, binary, &data)) {
+        return {};
+    }
+    return {reinterpret_cast<const char *>(data.data), data.size};
+}
+
+// How many entries are freed at once; one takes about a microsecond.
+constexpr size_t freed_here = 500;
+
+void *free_entries(void *entries) {
+    delete static_cast<Store::Entries *>(entries);
+    return nullptr;
 }
 
 } // namespace
 
-Kept::Kept(ERL_NIF_TERM term, ERL_NIF_TERM pickled)
-    : env_(enif_alloc_env()),
-      term_(enif_make_copy(env_, term)),
-      pickled_(pickled != 0 ? enif_make_copy(env_, pickled) : 0) {}
+Kept::Kept(ErlNifEnv *env, ERL_NIF_TERM term, std::string pickled) : pickled_(std::move(pickled)) {
+    ErlNifBinary binary;
+    ErlNifPid pid;
+    if (enif_is_atom(env, term)) {
+        term_ = term;
+    } else if (enif_get_local_pid(env, term, &pid)) {
+        term_ = pid.pid;
+    } else if (enif_inspect_binary(env, term, &binary) && binary.size <= max_inline_binary) {
+        bytes_.assign(reinterpret_cast<const char *>(binary.data), binary.size);
+    } else {
+        env_ = enif_alloc_env();
+        term_ = enif_make_copy(env_, term);
+    }
+}
+
+Kept::~Kept() {
+    if (env_ != nullptr) {
+        enif_free_env(env_);
+    }
+}
+
+ERL_NIF_TERM Kept::copy(ErlNifEnv *env) const {
+    if (env_ != nullptr) {
+        return enif_make_copy(env, term_);
+    }
+    return term_ != 0 ? term_ : make_binary(env, bytes_);
+}
+
+Store::~Store() {
+    // The VM calls this on a scheduler.
+    if (entries_->size() > freed_here && start_detached(free_entries, entries_.get()) == 0) {
+        entries_.release();
+    }
+}
 
 bool Store::get(ErlNifEnv *env, ERL_NIF_TERM key, bool wants_pickle, ERL_NIF_TERM &value, bool &pickled) const {
-    const auto found = entries_.find(Key{env, key});
+    const auto found = entries_->find(Key{env, key});
     pickled = false;
     if (!found) {
         return false;
@@ -87,40 +150,33 @@ bool Store::get(ErlNifEnv *env, ERL_NIF_TERM key, bool wants_pickle, ERL_NIF_TER
         return true;
     }
     const Kept &kept = *std::get<Entries::Shared>(*found);
-    pickled = wants_pickle && kept.pickled() != 0;
-    value = enif_make_copy(env, pickled ? kept.pickled() : kept.term());
+    pickled = wants_pickle && !kept.pickled().empty();
+    value = pickled ? make_binary(env, kept.pickled()) : kept.copy(env);
     return true;
 }
 
-Store::Entries::Stored Store::put(ErlNifEnv *env, ERL_NIF_TERM key, ERL_NIF_TERM value, ERL_NIF_TERM pickled,
-                                  size_t most) {
-    return entries_.store(Key{env, key}, make_entry(env, value, pickled), most);
+Store::Entries::Stored Store::put(ErlNifEnv *env, ERL_NIF_TERM key, ERL_NIF_TERM value, std::string pickled,
+                                  Entries::Most most) {
+    return entries_->store(Key{env, key}, make_entry(env, value, std::move(pickled)), most);
 }
 
-Store::Entries::Stored Store::replace(ErlNifEnv *env, ERL_NIF_TERM key, ERL_NIF_TERM value, ERL_NIF_TERM pickled) {
-    return entries_.replace(Key{env, key}, make_entry(env, value, pickled));
-}
-
-Store::Entries::Added Store::add(ErlNifEnv *env, ERL_NIF_TERM key, int64_t amount, size_t most, int64_t &sum) {
-    return entries_.add(Key{env, key}, amount, most, sum);
+Store::Entries::Added Store::add(ErlNifEnv *env, ERL_NIF_TERM key, int64_t amount, Entries::Most most, int64_t &sum) {
+    return entries_->add(Key{env, key}, amount, most, sum);
 }
 
 bool Store::remove(ErlNifEnv *env, ERL_NIF_TERM key) {
-    return entries_.remove(Key{env, key});
+    return entries_->remove(Key{env, key});
 }
 
 ERL_NIF_TERM Store::keys(ErlNifEnv *env) const {
     ERL_NIF_TERM list = enif_make_list(env, 0);
-    for (const std::string &key : entries_.keys()) {
+    for (const std::string &key : entries_->keys()) {
         list = enif_make_list_cell(env, Key::term(env, key), list);
     }
     return list;
 }
 
-void Store::close() {
-    closed_.store(true);
-    entries_.clear();
-}
+static_assert(alignof(Store) <= alignof(void *), "memory of resources has no greater alignment");
 
 ERL_NIF_TERM make_store(ErlNifEnv *env) {
     auto *store = new (enif_alloc_resource(core().types.store, sizeof(Store))) Store;
@@ -161,17 +217,20 @@ ep_status store_get(ep_store *store, ErlNifEnv *env, ERL_NIF_TERM key, ERL_NIF_T
 ep_status store_put(ep_store *store, ErlNifEnv *env, ERL_NIF_TERM key, ERL_NIF_TERM value,
                     ERL_NIF_TERM pickled) noexcept {
     return in_open(store, [&](Store &open) {
-        const auto stored =
-            store != nullptr ? open.put(env, key, value, pickled, SIZE_MAX) : open.replace(env, key, value, pickled);
-        return stored == Store::Entries::Stored::ok ? EP_OK : EP_FAILED;
+        switch (open.put(env, key, value, bytes_of(env, pickled), new_keys(store))) {
+        case Store::Entries::Stored::ok: return EP_OK;
+        case Store::Entries::Stored::closed: return EP_CLOSED;
+        default: return EP_FAILED;
+        }
     });
 }
 
 ep_status store_add(ep_store *store, ErlNifEnv *env, ERL_NIF_TERM key, int64_t amount, int64_t *sum) noexcept {
     return in_open(store, [&](Store &open) {
         using Added = Store::Entries::Added;
-        switch (open.add(env, key, amount, store != nullptr ? SIZE_MAX : 0, *sum)) {
+        switch (open.add(env, key, amount, new_keys(store), *sum)) {
         case Added::ok: return EP_OK;
+        case Added::closed: return EP_CLOSED;
         case Added::full:
         case Added::absent: return EP_FAILED;
         default: return EP_WRONG_KIND;
@@ -186,6 +245,13 @@ ep_status store_remove(ep_store *store, ErlNifEnv *env, ERL_NIF_TERM key) noexce
 ep_status store_keys(ep_store *store, ErlNifEnv *env, ERL_NIF_TERM *keys) noexcept {
     return in_open(store, [&](Store &open) {
         *keys = open.keys(env);
+        return EP_OK;
+    });
+}
+
+ep_status store_size(ep_store *store, uint64_t *size) noexcept {
+    return in_open(store, [&](Store &open) {
+        *size = open.size();
         return EP_OK;
     });
 }

@@ -48,8 +48,11 @@ ERL_NIF_TERM nif_store_get(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
 // Store, Key, Value, Most
 ERL_NIF_TERM nif_store_put(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
     const size_t most = get_limit(env, argv[3]);
-    const bool stored = open_store(env, argv[0]).put(env, argv[1], argv[2], 0, most) == Store::Entries::Stored::ok;
-    return stored ? core().atoms.ok : enif_make_atom(env, "full");
+    switch (open_store(env, argv[0]).put(env, argv[1], argv[2], {}, most)) {
+    case Store::Entries::Stored::ok: return core().atoms.ok;
+    case Store::Entries::Stored::full: return enif_make_atom(env, "full");
+    default: throw BadArgument{};
+    }
 }
 
 // Store, Key, Amount, Most

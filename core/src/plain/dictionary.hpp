@@ -5,31 +5,31 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <shared_mutex>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <variant>
 #include <vector>
 
 namespace ep {
 
 // Keys are any bytes. A value is never changed, only replaced, so what a reader holds stays as it is. Every function may
-// be called by any thread; each does what it does at one moment, but for keys() and clear(), which go over the shards one
-// after the other.
+// be called by any thread; each does what it does at one moment, but for keys(), clear() and close(), which go over the
+// shards one after the other. Values are never freed with a lock held.
 template <class Value> class Dictionary {
 public:
     using Shared = std::shared_ptr<const Value>;
     using Entry = std::variant<int64_t, Shared>; // a counter or a value
-    enum class Stored : uint8_t { ok, full, absent };
-    enum class Added : uint8_t { ok, full, absent, no_counter, out_of_range };
+    enum class Stored : uint8_t { ok, full, absent, closed };
+    enum class Added : uint8_t { ok, full, absent, closed, no_counter, out_of_range };
+    using Most = std::optional<size_t>; // how many keys there may be; nullopt: no new ones
 
     std::optional<Entry> find(std::string_view key) const {
         const Shard &shard = shard_of(key);
-        std::shared_lock lock{shard.mutex};
+        std::lock_guard lock{shard.mutex};
         auto found = shard.entries.find(key);
         if (found == shard.entries.end()) {
             return std::nullopt;
@@ -37,26 +37,40 @@ public:
         return found->second;
     }
 
-    // A new key is refused when there are `most` already.
-    Stored store(std::string_view key, Entry entry, size_t most) {
-        return put(key, entry, [&] { return count_one_more(most) ? Stored::ok : Stored::full; });
-    }
-
-    // A key that is not there stays so.
-    Stored replace(std::string_view key, Entry entry) {
-        return put(key, entry, [] { return Stored::absent; });
-    }
-
-    // Adds to a counter and gives its new value. A new key begins as `amount`; with `most` 0 there are no new keys.
-    Added add(std::string_view key, int64_t amount, size_t most, int64_t &sum) {
+    Stored store(std::string_view key, Entry entry, Most most) {
         Shard &shard = shard_of(key);
         std::lock_guard lock{shard.mutex};
+        if (closed()) {
+            return Stored::closed;
+        }
+        auto found = shard.entries.find(key);
+        if (found != shard.entries.end()) {
+            found->second.swap(entry); // what was there is freed with the argument
+            return Stored::ok;
+        }
+        if (!most) {
+            return Stored::absent;
+        }
+        if (!count_one_more(*most)) {
+            return Stored::full;
+        }
+        shard.entries.emplace(key, std::move(entry));
+        return Stored::ok;
+    }
+
+    // Adds to a counter, which a new key begins as 0, and gives its new value.
+    Added add(std::string_view key, int64_t amount, Most most, int64_t &sum) {
+        Shard &shard = shard_of(key);
+        std::lock_guard lock{shard.mutex};
+        if (closed()) {
+            return Added::closed;
+        }
         auto found = shard.entries.find(key);
         if (found == shard.entries.end()) {
-            if (most == 0) {
+            if (!most) {
                 return Added::absent;
             }
-            if (!count_one_more(most)) {
+            if (!count_one_more(*most)) {
                 return Added::full;
             }
             shard.entries.emplace(key, amount);
@@ -75,7 +89,7 @@ public:
     }
 
     bool remove(std::string_view key) {
-        Entry gone; // freed after the lock
+        Entry gone;
         Shard &shard = shard_of(key);
         std::lock_guard lock{shard.mutex};
         auto found = shard.entries.find(key);
@@ -97,10 +111,17 @@ public:
         }
     }
 
+    // Empties it for good: what is stored from now on is refused.
+    void close() {
+        closed_.store(true);
+        clear();
+    }
+    bool closed() const noexcept { return closed_.load(); }
+
     std::vector<std::string> keys() const {
         std::vector<std::string> all;
         for (const Shard &shard : shards_) {
-            std::shared_lock lock{shard.mutex};
+            std::lock_guard lock{shard.mutex};
             for (const auto &[key, entry] : shard.entries) {
                 all.push_back(key);
             }
@@ -111,33 +132,15 @@ public:
     size_t size() const noexcept { return size_.load(std::memory_order_relaxed); }
 
 private:
-    struct Hash {
-        using is_transparent = void;
-        size_t operator()(std::string_view key) const noexcept { return std::hash<std::string_view>{}(key); }
-    };
-    using Entries = std::unordered_map<std::string, Entry, Hash, std::equal_to<>>;
+    // Ordered, so that no choice of keys makes it slow, and no single insertion moves all.
+    using Entries = std::map<std::string, Entry, std::less<>>;
 
     static constexpr size_t cache_line = 64;
-    struct alignas(cache_line) Shard {
-        mutable std::shared_mutex mutex;
-        Entries entries; // guarded by mutex
+    struct Shard {
+        mutable std::mutex mutex;
+        Entries entries;          // guarded by mutex
+        char padding[cache_line]; // not by alignment, which memory of the VM does not have
     };
-
-    // What was there before is in `entry` afterwards, to be freed when the lock is no longer held.
-    template <class Permit> Stored put(std::string_view key, Entry &entry, Permit permit) {
-        Shard &shard = shard_of(key);
-        std::lock_guard lock{shard.mutex};
-        auto found = shard.entries.find(key);
-        if (found != shard.entries.end()) {
-            found->second.swap(entry);
-            return Stored::ok;
-        }
-        const Stored permitted = permit();
-        if (permitted == Stored::ok) {
-            shard.entries.emplace(key, std::move(entry));
-        }
-        return permitted;
-    }
 
     bool count_one_more(size_t most) noexcept {
         size_t size = size_.load(std::memory_order_relaxed);
@@ -149,12 +152,14 @@ private:
         return true;
     }
 
-    // The map uses the low bits of the same hash.
-    Shard &shard_of(std::string_view key) noexcept { return shards_[Hash{}(key) >> (8 * sizeof(size_t) - 4)]; }
+    Shard &shard_of(std::string_view key) noexcept {
+        return shards_[std::hash<std::string_view>{}(key) % shards_.size()];
+    }
     const Shard &shard_of(std::string_view key) const noexcept { return const_cast<Dictionary *>(this)->shard_of(key); }
 
     std::array<Shard, 16> shards_;
     std::atomic<size_t> size_{0};
+    std::atomic<bool> closed_{false};
 };
 
 } // namespace ep
