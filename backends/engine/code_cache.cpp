@@ -7,11 +7,19 @@ namespace ep {
 
 namespace {
 
-py::Ref compile(const std::string &source, int start) {
-    PyCompilerFlags flags{};
-    flags.cf_flags = PyCF_SOURCE_IS_UTF8;
-    flags.cf_feature_version = PY_MINOR_VERSION;
-    return py::Ref::check(Py_CompileStringExFlags(source.c_str(), "<erlang>", start, &flags, -1));
+// Python's compile() may have made it, or what code has put in place of that; and what runs code checks nothing.
+py::Ref checked(py::Ref code) {
+    if (!PyCode_Check(code.get())) {
+        py::raise(PyExc_TypeError, "compile() gave a %.100s object instead of code", Py_TYPE(code.get())->tp_name);
+    }
+    if (PyCode_GetNumFree(reinterpret_cast<PyCodeObject *>(code.get())) != 0) {
+        py::raise(PyExc_TypeError, "compile() gave code with free variables");
+    }
+    return code;
+}
+
+py::Ref compile(const char *source, int start) {
+    return checked(py::Ref::check(py::compat::compile(source, "<erlang>", start)));
 }
 
 // eval() of Python takes an expression only. What guides for users of this API show, statements before it, is taken
@@ -31,14 +39,15 @@ Code compile_eval(const std::string &source) {
                                                       static_cast<Py_ssize_t>(source.size()), refused.get()));
     py::Ref statements = py::Ref::check(PySequence_GetItem(pair.get(), 0));
     py::Ref expression = py::Ref::check(PySequence_GetItem(pair.get(), 1));
-    return {std::move(statements), std::move(expression)};
+    return {checked(std::move(statements)), checked(std::move(expression))};
 }
 
 Code compile_code(const std::string &source, CodeCache::Kind kind) {
     if (source.find('\0') != std::string::npos) {
         py::raise(PyExc_ValueError, "source code cannot contain null bytes");
     }
-    return kind == CodeCache::Kind::eval ? compile_eval(source) : Code{compile(source, Py_file_input), py::Ref{}};
+    return kind == CodeCache::Kind::eval ? compile_eval(source)
+                                         : Code{compile(source.c_str(), Py_file_input), py::Ref{}};
 }
 
 } // namespace

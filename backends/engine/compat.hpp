@@ -125,4 +125,29 @@ inline bool async_exception_pending(PyThreadState *thread) {
     return __atomic_load_n(&thread->async_exc, __ATOMIC_ACQUIRE) != nullptr;
 }
 
+// Compiles UTF-8, for Py_eval_input or Py_file_input; a new reference or nullptr. Python 3.13 without a GIL makes code
+// immortal as soon as there is a second thread, with its constants, but not what its own compile() makes (gh-118527).
+inline PyObject *compile(const char *source, const char *file, int start) {
+#if defined(Py_GIL_DISABLED) && PY_VERSION_HEX < 0x030E0000
+    // As text: in bytes a coding cookie would count. What is no UTF-8 has no code; it is refused as everywhere.
+    if (PyObject *text = PyUnicode_FromString(source)) {
+        const char *mode = start == Py_eval_input ? "eval" : "exec";
+        PyObject *code = nullptr;
+        if (PyObject *builtins = PyImport_ImportModule("builtins")) {
+            const int flags = 0;
+            PyObject *inherit_none = Py_True;
+            code = PyObject_CallMethod(builtins, "compile", "OssiO", text, file, mode, flags, inherit_none);
+            Py_DECREF(builtins);
+        }
+        Py_DECREF(text);
+        return code;
+    }
+    PyErr_Clear();
+#endif
+    PyCompilerFlags flags{};
+    flags.cf_flags = PyCF_SOURCE_IS_UTF8;
+    flags.cf_feature_version = PY_MINOR_VERSION;
+    return Py_CompileStringExFlags(source, file, start, &flags, -1);
+}
+
 } // namespace py::compat

@@ -2,7 +2,7 @@
 %%% skipped with the reason in words.
 -module(ep_cell).
 
--export([with_owngil/1, with_free_threading/1, isolates/0, other_modes/0]).
+-export([with_owngil/1, with_free_threading/1, isolates/0, keeps_classes/0, other_modes/0]).
 
 %% @doc Runs a case that needs contexts of mode `owngil', which a worker backend may have beside it.
 -spec with_owngil(fun(() -> Result)) -> Result | {skip, string()}.
@@ -26,6 +26,13 @@ with_free_threading(Case) ->
 %% @doc Whether two contexts of the mode under test have two interpreters.
 -spec isolates() -> boolean().
 isolates() -> ep_ct:context_mode() =:= owngil.
+
+%% @doc Whether classes, and functions that are not defined inside others, are never freed, nor what they refer to:
+%% Python 3.13 without a GIL makes them immortal.
+-spec keeps_classes() -> boolean().
+keeps_classes() ->
+    #{abi_tag := Tag} = py_nif:runtime(),
+    Tag =:= <<"cp313t">>.
 
 %% @doc The modes beside that under test that contexts can have here.
 -spec other_modes() -> [py_context:context_mode()].

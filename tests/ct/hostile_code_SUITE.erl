@@ -7,8 +7,8 @@
 -export([
     exits_are_errors/1, base_exceptions_are_errors/1, the_packages_own_exceptions_may_be_raised/1,
     exceptions_without_a_usable_message/1, strange_class_names/1, long_messages/1, recursion_without_end/1,
-    recursion_in_c_code/1, a_cleared_namespace/1, a_thread_left_running/1, a_thread_that_outlives_its_context/1,
-    finalisers_that_raise/1, exception_classes_make_few_atoms/1,
+    recursion_in_c_code/1, a_replaced_compiler/1, a_cleared_namespace/1, a_thread_left_running/1,
+    a_thread_that_outlives_its_context/1, finalisers_that_raise/1, exception_classes_make_few_atoms/1,
     atoms_made_by_python_are_bounded/1, nothing_is_left_behind/1
 ]).
 
@@ -19,9 +19,9 @@ all() ->
     [
         exits_are_errors, base_exceptions_are_errors, the_packages_own_exceptions_may_be_raised,
         exceptions_without_a_usable_message, strange_class_names, long_messages, recursion_without_end,
-        recursion_in_c_code, a_cleared_namespace, a_thread_left_running, a_thread_that_outlives_its_context,
-        finalisers_that_raise, exception_classes_make_few_atoms, atoms_made_by_python_are_bounded,
-        nothing_is_left_behind
+        recursion_in_c_code, a_replaced_compiler, a_cleared_namespace, a_thread_left_running,
+        a_thread_that_outlives_its_context, finalisers_that_raise, exception_classes_make_few_atoms,
+        atoms_made_by_python_are_bounded, nothing_is_left_behind
     ].
 
 init_per_suite(Config) -> ep_ct:init_suite(Config).
@@ -103,6 +103,19 @@ recursion_in_c_code(Config) ->
     Open = binary:copy(<<"(">>, 100_000),
     ep_expect:python_error(['SyntaxError', 'RecursionError', 'MemoryError'], py:eval(Ctx, Open)),
     ep_expect:still_works(Ctx).
+
+%% Statements before an expression are taken apart in Python, whose functions code can replace.
+a_replaced_compiler(Config) ->
+    Ctx = ctx(Config),
+    {ok, 1} = py:eval(Ctx, <<"first = 1\nfirst">>),
+    [begin
+         {ok, none} = py:call(Ctx, hostile, replace_compiler, [What]),
+         Result = py:eval(Ctx, <<"again = 1\nagain">>),
+         {ok, none} = py:call(Ctx, hostile, restore_compiler, []),
+         ep_expect:python_error('TypeError', "compile() gave", Result),
+         ep_expect:still_works(Ctx)
+     end || What <- [numbers, closures]],
+    {ok, 1} = py:eval(Ctx, <<"again = 1\nagain">>).
 
 a_cleared_namespace(Config) ->
     Ctx = ctx(Config),

@@ -8,6 +8,7 @@ import json
 import sys
 
 import erlang
+import erlang._source as erlang_source
 
 
 # Deep and circular
@@ -375,5 +376,30 @@ def compile_nested(depth):
     return eval("-" * depth + "1")
 
 
+def closure_code():
+    free = None
+    return (lambda: free).__code__
+
+
+original_split = erlang_source.split
+
+
+def replace_compiler(what):
+    result = {"numbers": (1, 2), "closures": (closure_code(), closure_code())}[what]
+    erlang_source.split = lambda *_: result
+
+
+def restore_compiler():
+    erlang_source.split = original_split
+
+
 def clear_globals(namespace):
     namespace.clear()
+
+
+class Leaves:
+    def __init__(self, name):
+        self.name = name
+
+    def __del__(self):
+        erlang.call("farewell", self.name)
