@@ -138,7 +138,7 @@ setup(Context) ->
             ok;
         {Paths, Modules, _} ->
             Args = [epoch(), Paths, Modules],
-            case py_request:call(Context, ?PYTHON, set_up, Args, #{}, undefined, 0, py_config:setup_timeout()) of
+            case py_request:setup_call(Context, ?PYTHON, set_up, Args, py_config:setup_timeout()) of
                 {ok, Failures} -> lists:foreach(fun report/1, Failures);
                 {error, _} = Error -> Error
             end

@@ -48,7 +48,7 @@
 -type name() :: atom() | binary().
 -type flags() :: non_neg_integer().
 %% Bit 0: the result is an object handle. Bit 1: no answer is wanted. Bit 2: callbacks run in a process of their own
-%% instead of in the caller.
+%% instead of in the caller. Bit 3: no slot of the semaphore is taken.
 -type tag() :: reference() | {reference(), Ancestors :: [pid()]}.
 %% What the answer comes with; and the processes that started the caller, nearest first.
 -type submitted() :: handle() | ancestry | {error, term()}.

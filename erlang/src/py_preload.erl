@@ -47,7 +47,7 @@ has_preload() ->
 apply_preload(Context) ->
     case get_code() of
         undefined -> ok;
-        Code -> py_request:exec(Context, Code, undefined, py_config:setup_timeout())
+        Code -> py_request:setup_exec(Context, Code, py_config:setup_timeout())
     end.
 
 %% @private

@@ -8,6 +8,7 @@
 -module(py_request).
 
 -export([call/8, eval/6, exec/4, object/7]).
+-export([setup_call/5, setup_exec/3]).
 -export([try_call/8, try_eval/6, try_exec/4, try_cast/6, start/7, cancel/1]).
 
 -export_type([name/0, code/0, result/0, env/0]).
@@ -19,6 +20,7 @@
 
 -define(NO_REPLY, 2).
 -define(CALLBACKS_APART, 4).
+-define(NO_SLOT, 8).
 
 %% What `receive ... after' takes. Checked before a request starts: a receive that raises would leave its answer behind.
 -define(IS_TIMEOUT(T), (T =:= infinity orelse (is_integer(T) andalso T >= 0 andalso T =< 16#FFFFFFFF))).
@@ -56,6 +58,17 @@ object(Operation, Object, Name, Args, Kwargs, Flags, Timeout) when ?IS_TIMEOUT(T
         false -> {error, not_an_object}
     end.
 
+%% @doc Calls a function as part of the start of a context, which waits for no slot of the semaphore: those who have them
+%% may wait for this context.
+-spec setup_call(py_nif:context(), name(), name(), [term()], timeout()) -> result().
+setup_call(Context, Module, Function, Args, Timeout) ->
+    call(Context, Module, Function, Args, #{}, undefined, ?NO_SLOT, Timeout).
+
+%% @doc Runs statements in the same way.
+-spec setup_exec(py_nif:context(), code(), timeout()) -> ok | {error, term()}.
+setup_exec(Context, Code, Timeout) ->
+    final(try_exec(Context, Code, undefined, ?NO_SLOT, Timeout)).
+
 -spec try_call(py_nif:context(), name(), name(), [term()], map(), env(), py_nif:flags(), timeout()) ->
     result() | context_stopped.
 try_call(Context, Module, Function, Args, Kwargs, Env, Flags, Timeout) when is_list(Module); is_list(Function) ->
@@ -86,16 +99,18 @@ try_eval(Context, Code, Locals, Env, Flags, Timeout) when ?IS_TIMEOUT(Timeout) -
     end.
 
 -spec try_exec(py_nif:context(), code(), env(), timeout()) -> ok | {error, term()} | context_stopped.
-try_exec(Context, Code, Env, Timeout) when is_list(Code) ->
+try_exec(Context, Code, Env, Timeout) -> try_exec(Context, Code, Env, 0, Timeout).
+
+try_exec(Context, Code, Env, Flags, Timeout) when is_list(Code) ->
     case text(Code) of
-        {ok, Binary} -> try_exec(Context, Binary, Env, Timeout);
+        {ok, Binary} -> try_exec(Context, Binary, Env, Flags, Timeout);
         {error, _} = Error -> Error
     end;
-try_exec(Context, Code, Env, Timeout) when ?IS_TIMEOUT(Timeout) ->
+try_exec(Context, Code, Env, Flags, Timeout) when ?IS_TIMEOUT(Timeout) ->
     Ref = make_ref(),
-    case py_nif:submit_exec(Context, Ref, Code, Env, 0) of
+    case py_nif:submit_exec(Context, Ref, Code, Env, Flags) of
         Handle when is_integer(Handle) -> await(Ref, Handle, Timeout);
-        ancestry -> waited(Ref, py_nif:submit_exec(Context, related(Ref), Code, Env, 0), Timeout);
+        ancestry -> waited(Ref, py_nif:submit_exec(Context, related(Ref), Code, Env, Flags), Timeout);
         Refused -> refused(Refused)
     end.
 

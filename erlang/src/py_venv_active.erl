@@ -49,7 +49,7 @@ setup(Context) ->
         none ->
             ok;
         Change ->
-            case py_request:call(Context, 'erlang._venv', switch, arguments(Change), #{}, undefined, 0, infinity) of
+            case py_request:setup_call(Context, 'erlang._venv', switch, arguments(Change), infinity) of
                 {ok, _} -> ok;
                 {error, _} = Error -> Error
             end

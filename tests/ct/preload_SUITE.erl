@@ -18,7 +18,7 @@
 -export([
     its_error_is_that_of_the_start/1, code_that_never_ends_is_interrupted/1, a_failed_pool_leaves_nothing/1,
     a_pool_goes_on_with_what_it_has/1, it_may_change_while_contexts_start/1, contexts_may_be_killed_meanwhile/1,
-    a_starter_may_be_killed_meanwhile/1, what_it_has_started_goes_on/1, nothing_is_left_behind/1
+    a_starter_may_be_killed_meanwhile/1, what_it_has_started_goes_on/1, it_waits_for_no_slot/1, nothing_is_left_behind/1
 ]).
 
 suite() -> [{timetrap, {seconds, 120}}].
@@ -33,7 +33,8 @@ all() ->
         it_may_be_set_before_the_start, a_failure_stops_the_start, a_restart_forgets_it,
         its_error_is_that_of_the_start, code_that_never_ends_is_interrupted, a_failed_pool_leaves_nothing,
         a_pool_goes_on_with_what_it_has, it_may_change_while_contexts_start, contexts_may_be_killed_meanwhile,
-        a_starter_may_be_killed_meanwhile, what_it_has_started_goes_on, nothing_is_left_behind
+        a_starter_may_be_killed_meanwhile, what_it_has_started_goes_on, it_waits_for_no_slot,
+        nothing_is_left_behind
     ].
 
 init_per_suite(Config) -> ep_ct:init_suite(Config).
@@ -257,6 +258,21 @@ code_that_never_ends_is_interrupted(_Config) ->
                      <<"import time\nwhile True: time.sleep(0.001)">>,
                      <<"while True:\n    try:\n        while True: pass\n    except Exception: pass">>]],
     ep_live:back_to(Before),
+    0 = py_semaphore:current().
+
+%% Whoever has the slots may wait for the new context.
+it_waits_for_no_slot(_Config) ->
+    application:set_env(erlang_python, setup_timeout, 2000),
+    ok = py_preload:set_code(<<"ready = 'here'">>),
+    ok = py_import:ensure_imported(colorsys),
+    Max = py_semaphore:max_concurrent(),
+    [ok = py_semaphore:acquire(1000) || _ <- lists:seq(1, Max)],
+    {ok, Ctx} = py_context:new(#{mode => ep_ct:context_mode()}),
+    Max = py_semaphore:current(),
+    [ok = py_semaphore:release() || _ <- lists:seq(1, Max)],
+    {ok, <<"here">>} = py:eval(Ctx, <<"ready">>),
+    ok = py_context:stop(Ctx),
+    ok = py_import:clear_imports(),
     0 = py_semaphore:current().
 
 a_failed_pool_leaves_nothing(_Config) ->

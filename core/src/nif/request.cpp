@@ -122,7 +122,10 @@ void recycle(Reply *reply) {
 bool dispatch(Request *request, ErlNifEnv *caller) {
     Context *context = request->context;
     const uint64_t generation = request->state.generation();
-    if (context->depends_on(request)) {
+    const bool takes_slot = (request->flags & Request::takes_no_slot) == 0;
+    if (!takes_slot) {
+        // Whoever waits for a slot may wait for this context.
+    } else if (context->depends_on(request)) {
         // What it depends on has given its slot back, and must not wait for those in line, who wait for it.
         core().semaphore.retake();
     } else if (!core().semaphore.acquire(*request)) {
@@ -136,7 +139,7 @@ bool dispatch(Request *request, ErlNifEnv *caller) {
         }
         return true;
     }
-    request->has_slot = true;
+    request->has_slot = takes_slot;
     if (request->context->post(request)) {
         return true;
     }

@@ -32,7 +32,8 @@ struct Parcel {
 // One piece of work for a context. Filled in by the submitting process, then owned in turn by the semaphore's line, an
 // inbox, and the context's thread. Only `state` may be touched by others, and `interrupted` while cancelling.
 struct Request final : Message, Semaphore::Waiter, Parcel {
-    static constexpr uint32_t callbacks_elsewhere = 4; // a flag beside the ABI's
+    static constexpr uint32_t callbacks_elsewhere = 4; // flags beside the ABI's
+    static constexpr uint32_t takes_no_slot = 8;       // of the semaphore: part of the start of a context
     static constexpr uint32_t op_noop = 0;             // beside the ABI's operations: answered by the core itself
 
     uint32_t index = 0; // the pool's
