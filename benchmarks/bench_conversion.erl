@@ -17,7 +17,9 @@ rows() ->
      out_of("map of 2,000 string keys out", Map, 350),
      there_and_back("document of 200 records, round trip", Document, 200),
      into("1 MB binary in", Binary, none),
-     out_of("1 MB binary out", Binary, none)].
+     out_of("1 MB binary out", Binary, none),
+     array_out("array of 1,000,000 floats out", <<"__import__('array').array('d', range(1_000_000))">>),
+     array_out("the same by its tolist()", <<"__import__('array').array('d', range(1_000_000)).tolist()">>)].
 
 %% As a JSON parser would give it.
 record(I) ->
@@ -37,6 +39,10 @@ there_and_back(Name, Term, Most) ->
 out_of(Name, Term, Most) ->
     Row = row(Name, fun() -> {ok, _} = py:call('__main__', kept, []) end, Most),
     Row#{setup => fun() -> define(), {ok, _} = py:call('__main__', keep, [Term]) end}.
+
+array_out(Name, Code) ->
+    Row = row(Name, fun() -> {ok, _} = py:call('__main__', kept, [], #{}, infinity) end, none),
+    Row#{setup => fun() -> define(), {ok, _} = py:eval(<<"globals().__setitem__('kept_value', ", Code/binary, ")">>) end}.
 
 row(Name, Fun, Most) ->
     Row = #{name => Name, unit => us, setup => fun define/0, measure => fun(_) -> bench_clock:per_call(Fun) end},

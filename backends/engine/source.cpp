@@ -1,5 +1,7 @@
 #include "source.hpp"
 
+#include "arrays.hpp"
+
 #include <erlang_python/convert/decimal.hpp>
 
 #include <cstring>
@@ -144,7 +146,8 @@ void Source::bytes(FlatWriter &sink, View v) const {
     sink.binary(PyBytes_AS_STRING(copy.get()), static_cast<size_t>(PyBytes_GET_SIZE(copy.get())));
 }
 
-// Ours as they were; numbers of other libraries by their __index__; everything else as its str().
+// Ours as they were; arrays of numbers as lists; numbers of other libraries by their __index__; everything else as its
+// str().
 void Source::term(FlatWriter &sink, View v) const {
     auto *type = reinterpret_cast<PyObject *>(Py_TYPE(v));
     if (type == state_.pid.get() || type == state_.ref.get() || type == state_.atom.get() ||
@@ -155,6 +158,9 @@ void Source::term(FlatWriter &sink, View v) const {
         } else {
             sink.atom(object->term); // an immediate term, whatever it is
         }
+        return;
+    }
+    if (record_array(sink, v)) {
         return;
     }
     if (PyIndex_Check(v)) {

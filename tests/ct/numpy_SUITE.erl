@@ -130,6 +130,16 @@ numbers_come_as_numbers(Config) ->
         {<<"arange(6).reshape(2, 3).tolist()">>, [[0, 1, 2], [3, 4, 5]]},
         {<<"array([0.5, 1.5]).tolist()">>, [0.5, 1.5]}, {<<"array([True, False]).tolist()">>, [true, false]},
         {<<"array([1, 2], dtype='<u2').tobytes()">>, <<1:16/little, 2:16/little>>},
+        {<<"float32(1.5)">>, 1.5}, {<<"bool_(True)">>, true}, {<<"array(7)">>, 7},
+        {<<"arange(4)">>, [0, 1, 2, 3]}, {<<"arange(6).reshape(2, 3).T">>, [[0, 3], [1, 4], [2, 5]]},
+        {<<"arange(10)[::-3]">>, [9, 6, 3, 0]}, {<<"array([[1.5, 2], [3, 4]])">>, [[1.5, 2.0], [3.0, 4.0]]},
+        {<<"array([1, 0], dtype=bool)">>, [true, false]}, {<<"array([0.5, 2], dtype='f2')">>, [0.5, 2.0]},
+        {<<"array([1, 2 ** 64 - 1], dtype='u8')">>, [1, 1 bsl 64 - 1]}, {<<"zeros((0, 3))">>, []},
+        {<<"zeros((2, 0))">>, [[], []]}, {<<"array([1.5, float('nan')])">>, [1.5, nan]},
+        {<<"arange(8, dtype='i1').reshape(2, 2, 2)">>, [[[0, 1], [2, 3]], [[4, 5], [6, 7]]]},
+        %% Elements that are no numbers here.
+        {<<"array([1, 2], dtype='>i4')">>, <<"[1 2]">>}, {<<"array(['a', 'b'])">>, <<"['a' 'b']">>},
+        {<<"array([None])">>, <<"[None]">>}, {<<"array([1 + 2j])">>, <<"[1.+2.j]">>},
         {<<"arange(4).shape">>, {4}}, {<<"arange(5).sum()">>, 10}, {<<"linspace(0, 1, 5).mean()">>, 0.5}
     ]],
     Floats = << <<N:64/float-little>> || N <- lists:seq(1, 1000) >>,

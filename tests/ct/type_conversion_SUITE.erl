@@ -9,7 +9,7 @@
 -export([
     values_reach_erlang_as_their_counterparts/1, big_integers_come_back_as_decimal_strings/1,
     big_integers_come_back_exactly_when_configured/1, objects_without_a_form_come_back_as_text/1,
-    documented_workarounds_give_their_results/1, sets_come_back_as_lists/1
+    documented_workarounds_give_their_results/1, sets_come_back_as_lists/1, arrays_come_back_as_lists/1
 ]).
 -export([
     terms_survive_a_round_trip/1, random_terms_survive_a_round_trip/1, opaque_terms_survive_a_round_trip/1,
@@ -30,7 +30,7 @@ all() ->
         a_binary_that_is_no_text_arrives_as_bytes, a_memoryview_shares_the_binary,
         values_reach_erlang_as_their_counterparts, big_integers_come_back_as_decimal_strings,
         big_integers_come_back_exactly_when_configured, objects_without_a_form_come_back_as_text,
-        documented_workarounds_give_their_results, sets_come_back_as_lists, terms_survive_a_round_trip,
+        documented_workarounds_give_their_results, sets_come_back_as_lists, arrays_come_back_as_lists, terms_survive_a_round_trip,
         random_terms_survive_a_round_trip, opaque_terms_survive_a_round_trip, large_binaries_survive_a_round_trip,
         atoms_become_strings_for_good, map_keys_become_dict_keys, a_key_python_cannot_hash_is_refused,
         keyword_arguments_come_from_maps, bad_keyword_arguments_are_refused, locals_take_atom_and_binary_keys,
@@ -171,6 +171,20 @@ documented_workarounds_give_their_results(_Config) ->
         {<<"from datetime import datetime; datetime(1986, 12, 8, 9, 5).isoformat()">>, <<"1986-12-08T09:05:00">>},
         {<<"from decimal import Decimal as D; str(D('2.7182818284590452353'))">>, <<"2.7182818284590452353">>}
     ]].
+
+%% By the buffer protocol, without a Python object for each element.
+arrays_come_back_as_lists(_Config) ->
+    ok = py:exec(<<"import array">>),
+    Ints = [{Code, [0, 1, 100]} || Code <- "bBhHiIlLqQ"],
+    [{ok, Expected} = py:eval(<<"array.array(code, values)">>, #{code => <<Code>>, values => Expected})
+     || {Code, Expected} <- Ints ++ [{$d, [0.5, -1.0e300]}, {$f, [0.5, -2.0]}]],
+    {ok, [-1, 127]} = py:eval(<<"array.array('b', [-1, 127])">>),
+    {ok, [18446744073709551615]} = py:eval(<<"array.array('Q', [2**64 - 1])">>),
+    {ok, []} = py:eval(<<"array.array('d')">>),
+    {ok, #{<<"a">> := {[1.0], [2]}}} = py:eval(<<"{'a': (array.array('d', [1]), array.array('i', [2]))}">>),
+    {ok, <<"array('", _/binary>>} = py:eval(<<"array.array('u', 'text')">>),
+    {ok, Million} = py:eval(<<"array.array('d', range(1_000_000))">>),
+    true = Million =:= [float(N) || N <- lists:seq(0, 999_999)].
 
 sets_come_back_as_lists(_Config) ->
     [begin
