@@ -9,6 +9,7 @@
 #include <erlang_python/convert/decode.hpp>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <mutex>
@@ -26,6 +27,19 @@ struct ModuleState {
     py::Ref process_error, interrupted; // exceptions
     py::Ref wrong_interpreter;          // a ReferenceError that becomes {error, env_wrong_interpreter}
     py::Ref atoms;                      // {name: erlang.Atom}
+
+    // Of what stands for the next step of a request (erlang._scheduling); set once, when somebody imports that.
+    static constexpr size_t marker_kinds = 2;
+    PyObject *schedule_markers[marker_kinds]{}; // counted
+    bool is_schedule_marker(PyObject *object) noexcept {
+        auto *type = reinterpret_cast<PyObject *>(Py_TYPE(object));
+        for (PyObject *&marker : schedule_markers) {
+            if (std::atomic_ref{marker}.load(std::memory_order_acquire) == type) {
+                return true;
+            }
+        }
+        return false;
+    }
 };
 
 // A Python interpreter: the main one, shared by all contexts that run in it, or a context's own.

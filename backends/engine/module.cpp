@@ -30,6 +30,20 @@ PyObject *log(PyObject *, PyObject *args) noexcept {
     });
 }
 
+// The types of what functions return in place of a result.
+PyObject *set_schedule_markers(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept {
+    return guarded([&] {
+        ModuleState &state = state_of(module);
+        if (count != ModuleState::marker_kinds || state.schedule_markers[0] != nullptr) {
+            py::raise(PyExc_TypeError, "set_schedule_markers() takes %zu types, once", ModuleState::marker_kinds);
+        }
+        for (Py_ssize_t i = 0; i < count; ++i) {
+            std::atomic_ref{state.schedule_markers[i]}.store(Py_NewRef(args[i]), std::memory_order_release);
+        }
+        return py::Ref::borrow(Py_None);
+    });
+}
+
 PyMethodDef methods[] = {
     {"call", py::as_function(call_function), METH_FASTCALL,
      "call(name, *args)\n--\n\nCall the Erlang function registered under that name and return its result."},
@@ -55,6 +69,8 @@ PyMethodDef methods[] = {
     {"store_size", store_size, METH_O, "store_size(store)\n--\n\nHow many keys there are."},
     {"store_keys", store_keys, METH_O, "store_keys(store)\n--\n\nAll keys, in no order."},
     {"store_close", store_close, METH_O, "store_close(store)\n--\n\nDestroy a SharedDict."},
+    {"set_schedule_markers", py::as_function(set_schedule_markers), METH_FASTCALL,
+     "set_schedule_markers(*types)\n--\n\nThe types of what functions return in place of a result."},
     {nullptr, nullptr, 0, nullptr},
 };
 
@@ -98,6 +114,9 @@ int traverse(PyObject *module, visitproc visit, void *arg) {
                                  state->wrong_interpreter.get(), state->atoms.get()}) {
             Py_VISIT(object);
         }
+        for (PyObject *marker : state->schedule_markers) {
+            Py_VISIT(marker);
+        }
     }
     return 0;
 }
@@ -105,6 +124,9 @@ int traverse(PyObject *module, visitproc visit, void *arg) {
 int clear(PyObject *module) {
     if (auto *state = static_cast<ModuleState *>(PyModule_GetState(module))) {
         Interpreter *interpreter = state->interpreter;
+        for (PyObject *&marker : state->schedule_markers) {
+            Py_CLEAR(marker);
+        }
         *state = ModuleState{};
         state->interpreter = interpreter;
     }

@@ -187,7 +187,18 @@ private:
         return result(py::Ref::check(PyObject_GetAttr(object.get(), attribute.get())));
     }
 
-    ERL_NIF_TERM result(py::Ref object) {
+    // Goes on with what a function has returned instead of its result. Other contexts get their turn in between.
+    py::Ref settled(py::Ref object) {
+        while (interp_.interpreter->state->is_schedule_marker(object.get())) {
+            Py_BEGIN_ALLOW_THREADS;
+            Py_END_ALLOW_THREADS;
+            object = py::Ref::check(PyObject_CallMethod(object.get(), "_continue", "O", space().get()));
+        }
+        return object;
+    }
+
+    ERL_NIF_TERM result(py::Ref unsettled) {
+        py::Ref object = settled(std::move(unsettled));
         if ((request_.flags & EP_NO_REPLY) != 0) {
             return engine().ok;
         }

@@ -59,7 +59,18 @@ del TYPE_CHECKING, annotations  # every public name here hides a registered func
 # What is imported when somebody asks for it, and from where.
 _LATER = {"ExecutionMode": "._mode", "detect_mode": "._mode", "SharedDict": "._state"} | {
     f"state_{operation}": "._state" for operation in ("get", "set", "delete", "keys", "incr", "decr")
-}
+} | dict.fromkeys(
+    (
+        "InlineScheduleMarker",
+        "ScheduleMarker",
+        "consume_time_slice",
+        "schedule",
+        "schedule_inline",
+        "schedule_py",
+        "sleep",
+    ),
+    "._scheduling",
+)
 
 
 class SuspensionRequired(BaseException):
