@@ -34,6 +34,8 @@
 -export([reload/1, memory_stats/0, gc/0, gc/1, tracemalloc_start/0, tracemalloc_start/1, tracemalloc_stop/0]).
 %% Virtual environments
 -export([ensure_venv/2, ensure_venv/3, activate_venv/1, deactivate_venv/0, venv_info/0]).
+%% File descriptors
+-export([dup_fd/1]).
 %% What runs
 -export([version/0, execution_mode/0, subinterp_supported/0, doctor/0]).
 
@@ -556,6 +558,14 @@ deactivate_venv() -> py_venv:deactivate().
 %% @doc `#{<<"active">> => false}', or the venv that is active with its `venv_path' and `site_packages'.
 -spec venv_info() -> {ok, #{binary() => boolean() | binary()}}.
 venv_info() -> py_venv:info().
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% File descriptors
+
+%% @doc A copy of a file descriptor, of a socket for example (`inet:getfd/1'): each of Erlang and Python closes its own.
+%% Programs that are started do not inherit it.
+-spec dup_fd(integer()) -> {ok, non_neg_integer()} | {error, ebadf | emfile | einval}.
+dup_fd(Fd) when is_integer(Fd) -> py_nif:dup_fd(Fd).
 
 %% ---------------------------------------------------------------------------------------------------------------------
 %% What runs

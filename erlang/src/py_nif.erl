@@ -29,6 +29,8 @@
     store_new/0, store_get/2, store_put/4, store_add/4, store_remove/2, store_keys/1, store_clear/1, store_close/1,
     %% what Python tells without waiting
     feed_open/2, feed_close/1, feed_taken/2,
+    %% file descriptors
+    dup_fd/1,
     %% what is alive, for audits and monitoring
     counters/0
 ]).
@@ -357,6 +359,12 @@ feed_close(_Feed) -> ?STUB.
 %% @doc The reader has read so many, and may be sent as many more. How many were dropped since the last time.
 -spec feed_taken(feed(), Count :: non_neg_integer()) -> Dropped :: non_neg_integer().
 feed_taken(_Feed, _Count) -> ?STUB.
+
+%% ---------------------------------------------------------------------------------------------------------------------
+
+%% @doc A copy of a file descriptor, for {@link py:dup_fd/1}.
+-spec dup_fd(integer()) -> {ok, non_neg_integer()} | {error, ebadf | emfile | einval}.
+dup_fd(_Fd) -> ?STUB.
 
 %% ---------------------------------------------------------------------------------------------------------------------
 

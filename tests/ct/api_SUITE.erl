@@ -7,7 +7,8 @@
     call_4_takes_a_context_a_pool_or_keywords/1, call_5_takes_a_context_a_pool_or_a_timeout/1,
     names_are_atoms_binaries_or_strings/1, a_context_call_takes_options/1, eval_takes_locals_a_timeout_and_a_context/1,
     exec_takes_a_context/1, cast_takes_a_context_and_keywords/1, spawn_call_takes_a_context_and_keywords/1,
-    await_takes_a_timeout/1, an_abandoned_spawned_call_is_harmless/1, parallel_keeps_the_order/1,
+    await_takes_a_timeout/1, an_abandoned_spawned_call_is_harmless/1, a_socket_is_duplicated/1,
+    parallel_keeps_the_order/1,
     context_takes_an_index/1, start_contexts_takes_options/1, register_function_takes_a_fun_or_a_function/1,
     version_is_the_version_of_python/1, the_doctor_prints_what_runs/1, backends_are_data/1, kinds_of_handles/1,
     calls_without_a_timeout_give_up_after_thirty_seconds/1, nothing_is_left_behind/1
@@ -21,7 +22,8 @@ all() ->
         call_4_takes_a_context_a_pool_or_keywords, call_5_takes_a_context_a_pool_or_a_timeout,
         names_are_atoms_binaries_or_strings, a_context_call_takes_options, eval_takes_locals_a_timeout_and_a_context,
         exec_takes_a_context, cast_takes_a_context_and_keywords, spawn_call_takes_a_context_and_keywords,
-        await_takes_a_timeout, an_abandoned_spawned_call_is_harmless, parallel_keeps_the_order, context_takes_an_index,
+        await_takes_a_timeout, an_abandoned_spawned_call_is_harmless, a_socket_is_duplicated,
+        parallel_keeps_the_order, context_takes_an_index,
         start_contexts_takes_options, register_function_takes_a_fun_or_a_function, version_is_the_version_of_python,
         the_doctor_prints_what_runs, backends_are_data, kinds_of_handles,
         calls_without_a_timeout_give_up_after_thirty_seconds, nothing_is_left_behind
@@ -173,6 +175,33 @@ an_abandoned_spawned_call_is_harmless(_Config) ->
     ep_ct:in_process(fun() -> [py:spawn_call(math, factorial, [N]) || N <- lists:seq(1, 20)], ok end),
     ep_ct:wait_until(fun() -> ep_ct:alive(requests) =:= 0 end),
     0 = py_semaphore:current().
+
+%% Python owns the copy: the socket works on when Erlang has closed its own.
+a_socket_is_duplicated(_Config) ->
+    {ok, Listen} = gen_tcp:listen(0, [binary, {active, false}, {ip, {127, 0, 0, 1}}]),
+    {ok, Port} = inet:port(Listen),
+    {ok, Client} = gen_tcp:connect({127, 0, 0, 1}, Port, [binary, {active, false}]),
+    {ok, Server} = gen_tcp:accept(Listen),
+    {ok, Fd} = inet:getfd(Server),
+    {ok, Copy} = py:dup_fd(Fd),
+    true = Copy =/= Fd,
+    ok = gen_tcp:close(Server),
+    ok = py:exec(<<"
+import socket
+
+def greet(fd):
+    with socket.socket(fileno=fd) as connection:
+        connection.send(b'from Python')
+">>),
+    {ok, none} = py:call('__main__', greet, [Copy]),
+    {ok, <<"from Python">>} = gen_tcp:recv(Client, 0, 5000),
+    {error, closed} = gen_tcp:recv(Client, 0, 5000),
+    ok = gen_tcp:close(Client),
+    ok = gen_tcp:close(Listen),
+    {error, ebadf} = py:dup_fd(-1),
+    {error, ebadf} = py:dup_fd(1_000_000),
+    [{'EXIT', _} = (catch py:dup_fd(Bad)) || Bad <- [stdin, 1.0, 1 bsl 40]],
+    ok.
 
 parallel_keeps_the_order(_Config) ->
     case py:parallel([{math, factorial, [N]} || N <- lists:seq(1, 20)]) of

@@ -5,7 +5,8 @@
 -export([
     erlang_reads_what_it_wrote/1, python_reads_and_writes/1, python_types_survive/1, values_are_copies/1,
     contexts_share_a_dict/1, missing_keys/1, dicts_are_apart/1, a_destroyed_dict_is_an_error/1,
-    python_destroys_a_dict/1, a_dict_outlives_its_owner_where_it_is_held/1, a_dict_nobody_holds_is_freed/1, a_large_dict_is_freed/1,
+    python_destroys_a_dict/1, a_dict_outlives_its_owner_where_it_is_held/1, a_dict_nobody_holds_is_freed/1,
+    a_large_dict_is_freed/1,
     what_is_no_dict_is_refused/1, what_cannot_be_pickled_is_refused/1, many_write_at_once/1, nothing_is_left_behind/1
 ]).
 
@@ -15,7 +16,8 @@ all() ->
     [
         erlang_reads_what_it_wrote, python_reads_and_writes, python_types_survive, values_are_copies,
         contexts_share_a_dict, missing_keys, dicts_are_apart, a_destroyed_dict_is_an_error, python_destroys_a_dict,
-        a_dict_outlives_its_owner_where_it_is_held, a_dict_nobody_holds_is_freed, a_large_dict_is_freed, what_is_no_dict_is_refused,
+        a_dict_outlives_its_owner_where_it_is_held, a_dict_nobody_holds_is_freed,
+        a_large_dict_is_freed, what_is_no_dict_is_refused,
         what_cannot_be_pickled_is_refused, many_write_at_once, nothing_is_left_behind
     ].
 
@@ -67,7 +69,8 @@ import datetime, decimal, http
 def check(handle):
     sd = SharedDict(handle)
     values = [(1, 2), {1, 2}, b'text', 2**80, -2**63, 2**63, True, 1, 1.0, None, 'gr\x{fc}n', bytearray(b'x'), 1 + 2j,
-              datetime.date(2024, 2, 29), decimal.Decimal('1.10'), {1: {'a': (1,)}}, [], float('inf'), frozenset('ab'), '\\ud800', http.HTTPStatus.OK]
+              datetime.date(2024, 2, 29), decimal.Decimal('1.10'), {1: {'a': (1,)}}, [], float('inf'), frozenset('ab'), '\\ud800',
+              http.HTTPStatus.OK]
     for value in values:
         sd['v'] = value
         read = sd['v']
@@ -96,7 +99,8 @@ def change(handle):
 
 contexts_share_a_dict(_Config) ->
     {ok, Dict} = py:shared_dict_new(),
-    Sum = <<"(lambda d: d.__setitem__('n', d.get('n', ()) + (1,)) or len(d['n']))(__import__('erlang').SharedDict(h))">>,
+    Sum = <<"(lambda d: d.__setitem__('n', d.get('n', ()) + (1,)) or len(d['n']))"
+            "(__import__('erlang').SharedDict(h))">>,
     ep_ct:with_contexts(3, fun(Contexts) ->
         [{ok, 1}, {ok, 2}, {ok, 3}] = [py_context:eval(Context, Sum, #{h => Dict}) || Context <- Contexts]
     end),

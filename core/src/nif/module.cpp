@@ -106,6 +106,7 @@ ErlNifFunc functions[] = {
     {"store_keys", 1, guarded<nif_store_keys>, ERL_NIF_DIRTY_JOB_CPU_BOUND},
     {"store_clear", 1, guarded<nif_store_clear>, ERL_NIF_DIRTY_JOB_CPU_BOUND},
     {"store_close", 1, guarded<nif_store_close>, ERL_NIF_DIRTY_JOB_CPU_BOUND},
+    {"dup_fd", 1, guarded<nif_dup_fd>, 0},
     {"feed_open", 2, guarded<nif_feed_open>, 0},
     {"feed_close", 1, guarded<nif_feed_close>, 0},
     {"feed_taken", 2, guarded<nif_feed_taken>, 0},

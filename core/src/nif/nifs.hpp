@@ -63,6 +63,9 @@ ERL_NIF_TERM nif_store_keys(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 ERL_NIF_TERM nif_store_clear(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 ERL_NIF_TERM nif_store_close(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 
+// fd_nifs.cpp
+ERL_NIF_TERM nif_dup_fd(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+
 // feed.cpp
 ERL_NIF_TERM nif_feed_open(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 ERL_NIF_TERM nif_feed_close(ErlNifEnv *, int, const ERL_NIF_TERM[]);
