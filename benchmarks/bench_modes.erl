@@ -63,7 +63,8 @@ ratio(_Unit, _Backend, _Column, _Cells, _Columns) ->
     none.
 
 rows() ->
-    [Row || Group <- [bench_calls, bench_conversion, bench_callbacks, bench_state, bench_streams, bench_contexts], Row <- Group:rows()].
+    Groups = [bench_calls, bench_conversion, bench_callbacks, bench_state, bench_streams, bench_logging, bench_contexts],
+    [Row || Group <- Groups, Row <- Group:rows()].
 
 row(Name) ->
     hd([Row || #{name := Same} = Row <- rows(), Same =:= Name]).

@@ -32,7 +32,8 @@ start_runtime() ->
             ok = py_nif:configure(py_config:native()),
             ok = py_nif:semaphore_set_max(py_config:max_concurrent()),
             %% Checked before anything is started.
-            _ = [py_config:num_contexts(), py_config:paths(), py_config:imports(), py_config:setup_timeout()],
+            _ = [py_config:num_contexts(), py_config:paths(), py_config:imports(), py_config:setup_timeout(),
+                 py_config:max_spans()],
             readable(py_nif:start_runtime());
         {error, Reason} ->
             {error, {py_nif_not_loaded, Reason}}
@@ -68,6 +69,7 @@ forget_all() ->
     py_context_router:forget_registrations(),
     ok = py_nif:functions_clear(),
     py_venv:forget(),
+    py_logging:forget(),
     py_state:clear().
 
 %% The application controller prints the reason as a term: a list shows as text whatever its characters are.

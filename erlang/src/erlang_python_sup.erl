@@ -1,5 +1,5 @@
-%%% @doc The top supervisor. It also owns the tables of pools, registered functions and registered imports, so that none
-%%% is lost with a process that maintains it.
+%%% @doc The top supervisor. It also owns the tables of pools, registered functions, registered imports and spans, so that
+%%% none is lost with a process that maintains it.
 -module(erlang_python_sup).
 
 -behaviour(supervisor).
@@ -20,8 +20,12 @@ init([]) ->
     ok = py_callback:new_table(),
     ok = py_context_router:new_table(),
     ok = py_import:new_table(),
+    ok = py_tracer:new_table(),
     %% Contexts die with py_context_sup and not with the router: a restarted router adopts the pools it finds.
-    Children = [#{id => py_host, start => {py_host, start_link, []}},
+    %% Those that read what Python tells come first, so that they end last.
+    Children = [#{id => py_logger, start => {py_logger, start_link, []}},
+                #{id => py_tracer, start => {py_tracer, start_link, []}},
+                #{id => py_host, start => {py_host, start_link, []}},
                 %% Time to kill installers, and to put back what they were to replace.
                 #{id => py_venv_jobs, start => {py_venv_jobs, start_link, []}, shutdown => 10000},
                 #{id => py_context_sup, start => {py_context_sup, start_link, []}, type => supervisor},

@@ -32,6 +32,8 @@
          shared_dict_keys/1, shared_dict_destroy/1]).
 %% Modules and memory
 -export([reload/1, memory_stats/0, gc/0, gc/1, tracemalloc_start/0, tracemalloc_start/1, tracemalloc_stop/0]).
+%% Logging and tracing
+-export([configure_logging/0, configure_logging/1, enable_tracing/0, disable_tracing/0, get_traces/0, clear_traces/0]).
 %% Virtual environments
 -export([ensure_venv/2, ensure_venv/3, activate_venv/1, deactivate_venv/0, venv_info/0]).
 %% File descriptors
@@ -515,6 +517,38 @@ tracemalloc_start(Frames) -> py_memory:start_tracing(Frames).
 %% @doc Ends it, and forgets what was noted. `ok' also when nothing is traced.
 -spec tracemalloc_stop() -> ok | {error, term()}.
 tracemalloc_stop() -> py_memory:stop_tracing().
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% Logging and tracing
+
+%% @doc As {@link configure_logging/1}, from level debug on.
+-spec configure_logging() -> ok | {error, term()}.
+configure_logging() -> configure_logging(#{}).
+
+%% @doc Has what Python's `logging' gets go to Erlang's logger, in all contexts, those that will be started too, until the
+%% application stops. Options: `level', below which Python makes no records (`debug'), and `format', as Python's
+%% `logging' has it (`<<"%(message)s">>'). Later calls replace earlier ones. Contexts that are busy do it next.
+%%
+%% `{error, {bad_option, Option}}'; `{error, {not_running, erlang_python}}'.
+-spec configure_logging(py_logging:options()) -> ok | {error, term()}.
+configure_logging(Options) -> py_logging:configure(Options).
+
+%% @doc From now on `erlang.Span' and `erlang.trace' of Python note what they enclose.
+-spec enable_tracing() -> ok.
+enable_tracing() -> py_tracer:enable().
+
+%% @doc From now on they note nothing; spans that have not ended are lost. What is collected stays.
+-spec disable_tracing() -> ok.
+disable_tracing() -> py_tracer:disable().
+
+%% @doc The spans that have ended, in that order, so that children come before their parents. Those of code that has
+%% returned are all there. See {@link py_tracer} for the keys, for how many are kept, and for files that viewers read.
+-spec get_traces() -> {ok, [py_tracer:span()]}.
+get_traces() -> {ok, py_tracer:traces()}.
+
+%% @doc Forgets all spans that have ended.
+-spec clear_traces() -> ok.
+clear_traces() -> py_tracer:clear().
 
 %% ---------------------------------------------------------------------------------------------------------------------
 %% Virtual environments

@@ -4,7 +4,7 @@
 %%% pool without reloading anything.
 -module(py_config).
 
--export([native/0, num_contexts/0, context_mode/0, max_concurrent/0, imports/0, paths/0, setup_timeout/0]).
+-export([native/0, num_contexts/0, context_mode/0, max_concurrent/0, imports/0, paths/0, setup_timeout/0, max_spans/0]).
 
 -define(APP, erlang_python).
 
@@ -57,6 +57,11 @@ paths() ->
 -spec setup_timeout() -> timeout().
 setup_timeout() ->
     checked(setup_timeout, application:get_env(?APP, setup_timeout, 60000), fun limit/1).
+
+%% @doc How many spans are kept.
+-spec max_spans() -> pos_integer().
+max_spans() ->
+    positive(max_spans, 100000).
 
 positive(Key, Default) ->
     checked(Key, application:get_env(?APP, Key, Default), fun count/1).

@@ -9,7 +9,7 @@
 -callback setup(py_nif:context()) -> ok | {error, term()}.
 
 %% In this order: modules come from the paths of the steps before, and preloaded code uses them.
--define(STEPS, [py_venv, py_import, py_preload]).
+-define(STEPS, [py_logging, py_venv, py_import, py_preload]).
 
 %% @doc Runs the steps in their order, up to the first one that fails.
 -spec apply(py_nif:context() | pid()) -> ok | {error, term()}.

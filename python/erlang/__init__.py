@@ -26,29 +26,51 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from ._logging import ErlangHandler, setup_logging
     from ._mode import ExecutionMode, detect_mode
+    from ._scheduling import (
+        InlineScheduleMarker,
+        ScheduleMarker,
+        consume_time_slice,
+        schedule,
+        schedule_inline,
+        schedule_py,
+        sleep,
+    )
     from ._state import SharedDict, state_decr, state_delete, state_get, state_incr, state_keys, state_set
+    from ._tracing import Span, trace
 
 __all__ = [
     "Atom",
+    "ErlangHandler",
     "ExecutionMode",
+    "InlineScheduleMarker",
     "Interrupted",
     "Pid",
     "ProcessError",
     "Ref",
+    "ScheduleMarker",
     "SharedDict",
+    "Span",
     "SuspensionRequired",
     "Term",
     "atom",
     "call",
+    "consume_time_slice",
     "detect_mode",
+    "schedule",
+    "schedule_inline",
+    "schedule_py",
     "send",
+    "setup_logging",
+    "sleep",
     "state_decr",
     "state_delete",
     "state_get",
     "state_incr",
     "state_keys",
     "state_set",
+    "trace",
     "whereis",
 ]
 
@@ -57,20 +79,33 @@ del TYPE_CHECKING, annotations  # every public name here hides a registered func
 
 
 # What is imported when somebody asks for it, and from where.
-_LATER = {"ExecutionMode": "._mode", "detect_mode": "._mode", "SharedDict": "._state"} | {
-    f"state_{operation}": "._state" for operation in ("get", "set", "delete", "keys", "incr", "decr")
-} | dict.fromkeys(
-    (
-        "InlineScheduleMarker",
-        "ScheduleMarker",
-        "consume_time_slice",
-        "schedule",
-        "schedule_inline",
-        "schedule_py",
-        "sleep",
-    ),
-    "._scheduling",
-)
+_LATER = {
+    name: module
+    for module, names in {
+        "._logging": ("ErlangHandler", "setup_logging"),
+        "._mode": ("ExecutionMode", "detect_mode"),
+        "._scheduling": (
+            "InlineScheduleMarker",
+            "ScheduleMarker",
+            "consume_time_slice",
+            "schedule",
+            "schedule_inline",
+            "schedule_py",
+            "sleep",
+        ),
+        "._state": (
+            "SharedDict",
+            "state_decr",
+            "state_delete",
+            "state_get",
+            "state_incr",
+            "state_keys",
+            "state_set",
+        ),
+        "._tracing": ("Span", "trace"),
+    }.items()
+    for name in names
+}
 
 
 class SuspensionRequired(BaseException):
