@@ -216,8 +216,14 @@ await(Ref, Handle, Timeout) ->
             py_nif:build(Flat);
         {Ref, Callback, Name, Args} ->
             case answer(Callback, Name, Args) of
-                ok -> await(Ref, Handle, remaining(Start, Timeout));
-                {final, Result} -> Result
+                ok ->
+                    case remaining(Start, Timeout) of
+                        %% Now, and not when the mailbox is empty: code that calls back again and again would never end.
+                        0 -> give_up(Ref, py_nif:cancel(Handle));
+                        Left -> await(Ref, Handle, Left)
+                    end;
+                {final, Result} ->
+                    Result
             end
     after Timeout ->
         give_up(Ref, py_nif:cancel(Handle))

@@ -8,7 +8,8 @@
     a_busy_loop_ends/1, a_loop_that_handles_exceptions_ends/1, code_that_swallows_it_once_ends_by_itself/1,
     a_c_call_is_interrupted_when_it_returns/1, every_way_to_call_has_a_timeout/1, zero_is_a_timeout/1,
     a_timeout_while_queued_never_runs/1, a_timeout_while_waiting_for_a_slot_is_an_overload/1,
-    a_timeout_during_a_callback_ends_the_call/1, a_nested_call_times_out_alone/1,
+    a_timeout_during_a_callback_ends_the_call/1, a_timeout_between_callbacks_ends_the_call/1,
+    a_nested_call_times_out_alone/1,
     an_awaited_call_times_out/1, tiny_timeouts_race_with_answers/1, tiny_timeouts_race_from_many_processes/1,
     tiny_timeouts_race_with_callbacks/1, an_import_that_never_ends_times_out/1, tiny_timeouts_race_with_imports/1,
     nothing_is_left_behind/1
@@ -21,7 +22,8 @@ all() ->
         a_busy_loop_ends, a_loop_that_handles_exceptions_ends, code_that_swallows_it_once_ends_by_itself,
         a_c_call_is_interrupted_when_it_returns, every_way_to_call_has_a_timeout, zero_is_a_timeout,
         a_timeout_while_queued_never_runs, a_timeout_while_waiting_for_a_slot_is_an_overload,
-        a_timeout_during_a_callback_ends_the_call, a_nested_call_times_out_alone, an_awaited_call_times_out,
+        a_timeout_during_a_callback_ends_the_call, a_timeout_between_callbacks_ends_the_call,
+        a_nested_call_times_out_alone, an_awaited_call_times_out,
         tiny_timeouts_race_with_answers, tiny_timeouts_race_from_many_processes, tiny_timeouts_race_with_callbacks,
         an_import_that_never_ends_times_out, tiny_timeouts_race_with_imports, nothing_is_left_behind
     ].
@@ -141,6 +143,20 @@ a_timeout_while_waiting_for_a_slot_is_an_overload(Config) ->
     after
         ok = py_semaphore:set_max_concurrent(Max)
     end,
+    ep_expect:idle(Ctx).
+
+%% There is always another callback in the mailbox.
+a_timeout_between_callbacks_ends_the_call(Config) ->
+    Ctx = ctx(Config),
+    ok = py:register_function(echo, fun([Value]) -> Value end),
+    ok = py:exec(Ctx, <<"
+import erlang
+def call_for_ever():
+    while True:
+        erlang.call('echo', 1)
+">>),
+    [{error, timeout} = py:call(Ctx, '__main__', call_for_ever, [], #{timeout => Timeout}) || Timeout <- [1, 20, 200]],
+    ok = py:unregister_function(echo),
     ep_expect:idle(Ctx).
 
 %% The function is never cut short, for it is Erlang's; the Python code around it is.
