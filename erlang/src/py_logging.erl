@@ -63,9 +63,9 @@ apply_to_all(Settings) ->
 %% @doc The application stops, or starts: nothing is configured.
 -spec forget() -> ok.
 forget() ->
-    case persistent_term:get(?CHANGE, none) of
-        {_, #{}} -> _ = note(none);
-        _ -> ok
+    _ = case persistent_term:get(?CHANGE, none) of
+        {_, #{}} -> note(none);
+        _ -> none
     end,
     py_logger_handler:hide().
 
