@@ -42,7 +42,10 @@ out_of(Name, Term, Most) ->
 
 array_out(Name, Code) ->
     Row = row(Name, fun() -> {ok, _} = py:call('__main__', kept, [], #{}, infinity) end, none),
-    Row#{setup => fun() -> define(), {ok, _} = py:eval(<<"globals().__setitem__('kept_value', ", Code/binary, ")">>) end}.
+    Row#{setup => fun() ->
+             define(),
+             {ok, _} = py:eval(<<"globals().__setitem__('kept_value', ", Code/binary, ")">>)
+         end}.
 
 row(Name, Fun, Most) ->
     Row = #{name => Name, unit => us, setup => fun define/0, measure => fun(_) -> bench_clock:per_call(Fun) end},

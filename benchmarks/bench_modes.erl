@@ -54,7 +54,8 @@ columns(Rows) -> [[hd(Row) || Row <- Rows] | columns([tl(Row) || Row <- Rows])].
 
 %% How many times as long as mode worker on a Python of the same version, where a row is about time; the median of what
 %% the rounds came to.
-ratio(Unit, #{mode := Mode, python := Python}, Column, Cells, Columns) when Mode =/= worker, Unit =/= kb, Unit =/= times ->
+ratio(Unit, #{mode := Mode, python := Python}, Column, Cells, Columns)
+  when Mode =/= worker, Unit =/= kb, Unit =/= times ->
     case [Of || {{#{mode := worker, python := Same}, _}, Of} <- lists:zip(Cells, Columns), Same =:= Python] of
         [Of | _] -> bench_row:median([bench_row:ratio(Unit, A, B) || {A, B} <- lists:zip(Of, Column)]);
         [] -> none
@@ -63,7 +64,8 @@ ratio(_Unit, _Backend, _Column, _Cells, _Columns) ->
     none.
 
 rows() ->
-    Groups = [bench_calls, bench_conversion, bench_callbacks, bench_state, bench_streams, bench_logging, bench_contexts],
+    Groups = [bench_calls, bench_conversion, bench_callbacks, bench_state, bench_streams, bench_logging,
+              bench_contexts],
     [Row || Group <- Groups, Row <- Group:rows()].
 
 row(Name) ->
