@@ -158,7 +158,8 @@ bool raise_interrupted(ep_interp &interp, uint64_t serial);
 class Importing {
 public:
     Importing() : interp_(current_interp()) {}
-    ~Importing();
+    // To be called once, with what the work came to; an interrupt that is on its way takes its place.
+    PyObject *leave(PyObject *result);
     Importing(const Importing &) = delete;
     Importing &operator=(const Importing &) = delete;
     // False: the request was interrupted before, which is raised.

@@ -11,7 +11,10 @@ namespace {
 template <bool importing>
 PyObject *watched(PyObject *original, PyObject *const *args, Py_ssize_t count, PyObject *names) noexcept {
     Importing guard;
-    return guard.enter(importing) ? PyObject_Vectorcall(original, args, static_cast<size_t>(count), names) : nullptr;
+    if (!guard.enter(importing)) {
+        return guard.leave(nullptr);
+    }
+    return guard.leave(PyObject_Vectorcall(original, args, static_cast<size_t>(count), names));
 }
 
 PyMethodDef import_method = {"watched_import", py::as_function(watched<true>), METH_FASTCALL | METH_KEYWORDS, nullptr};

@@ -69,11 +69,24 @@ bool Importing::enter(bool importing) {
     return false;
 }
 
-Importing::~Importing() {
-    if (entered_) {
+PyObject *Importing::leave(PyObject *result) {
+    if (!entered_) {
+        return result;
+    }
+    {
         std::lock_guard lock{interp_->interrupt_mutex};
         interp_->importing = before_;
+        if (!before_ || interp_->interrupted == 0 || !py::compat::async_exception_pending(interp_->thread)) {
+            return result;
+        }
+        py::compat::set_async_exception(interp_->thread, nullptr);
     }
+    // Here and now, and not somewhere in the import system, which the thread goes back to.
+    if (result != nullptr) {
+        Py_DECREF(result);
+        PyErr_SetNone(interp_->interpreter->state->interrupted.get());
+    }
+    return nullptr;
 }
 
 void forget_interrupt(ep_interp &interp) {
