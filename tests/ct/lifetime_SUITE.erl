@@ -10,10 +10,12 @@
     environments_of_processes/1, nothing_is_left_behind/1
 ]).
 
-%% What the bursts together may add to the resident memory of the VM once it is warm: fragmentation, not a leak of each
-%% element. Most bursts have so many elements that a hundred bytes of each would show.
+%% What a round of bursts may add to the resident memory of the VM once it is warm: fragmentation, not a leak of each
+%% element. Most bursts have so many elements that a hundred bytes of each would show. A leak adds it in every round;
+%% what an allocator takes in one round it has in the next.
 -define(GROWTH, 8 bsl 20).
 -define(BURSTS, 4).
+-define(ROUNDS, 3).
 
 suite() -> [{timetrap, {seconds, 300}}].
 
@@ -167,9 +169,12 @@ stays_flat(Config, Times, Element) ->
     Burst(),
     Burst(),
     Counters = ep_live:snapshot(),
-    Before = ep_live:resident_bytes(),
-    [begin Burst(), ep_live:back_to(Counters) end || _ <- lists:seq(1, ?BURSTS)],
-    grew(Before, ep_live:resident_bytes(), Times * ?BURSTS),
+    Round = fun() ->
+        Before = ep_live:resident_bytes(),
+        [begin Burst(), ep_live:back_to(Counters) end || _ <- lists:seq(1, ?BURSTS)],
+        grew(Before, ep_live:resident_bytes(), Times * ?BURSTS)
+    end,
+    ?assert(lists:any(fun(_) -> not Round() end, lists:seq(1, ?ROUNDS)), grew_in_every_round),
     ep_expect:idle(Ctx).
 
 burst(Ctx, Times, Element) ->
@@ -182,10 +187,11 @@ repeat(_Ctx, 0, _Element) -> ok;
 repeat(Ctx, N, Element) -> Element(Ctx, N), repeat(Ctx, N - 1, Element).
 
 grew(undefined, _After, _Times) ->
-    ct:comment("how much memory is resident is not known here");
+    ct:comment("how much memory is resident is not known here"),
+    false;
 grew(Before, After, Times) ->
     ct:pal("~b KiB more after ~b times (~b KiB before)", [(After - Before) div 1024, Times, Before div 1024]),
-    ?assert(After - Before < ?GROWTH).
+    After - Before >= ?GROWTH.
 
 %% ---------------------------------------------------------------------------------------------------------------------
 
