@@ -64,7 +64,7 @@ ratio(_Unit, _Backend, _Column, _Cells, _Columns) ->
     none.
 
 rows() ->
-    Groups = [bench_calls, bench_conversion, bench_callbacks, bench_state, bench_streams, bench_logging,
+    Groups = [bench_calls, bench_conversion, bench_copies, bench_callbacks, bench_state, bench_streams, bench_logging,
               bench_contexts],
     [Row || Group <- Groups, Row <- Group:rows()].
 

@@ -1,5 +1,7 @@
 #include "arrays.hpp"
 
+#include "buffer.hpp"
+
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -7,24 +9,6 @@
 namespace ep {
 
 namespace {
-
-class Buffer {
-public:
-    explicit Buffer(PyObject *object) : held_(PyObject_GetBuffer(object, &view_, PyBUF_RECORDS_RO) == 0) {}
-    ~Buffer() {
-        if (held_) {
-            PyBuffer_Release(&view_);
-        }
-    }
-    Buffer(const Buffer &) = delete;
-    Buffer &operator=(const Buffer &) = delete;
-    explicit operator bool() const noexcept { return held_; }
-    const Py_buffer &operator*() const noexcept { return view_; }
-
-private:
-    Py_buffer view_{};
-    bool held_;
-};
 
 template <class Number> Number read(const char *place) noexcept {
     Number number;
@@ -165,7 +149,7 @@ bool record_array(FlatWriter &sink, PyObject *object) {
     if (!is_array(object)) {
         return false;
     }
-    Buffer buffer{object};
+    Buffer buffer{object, PyBUF_RECORDS_RO};
     if (!buffer) {
         if (!PyErr_ExceptionMatches(PyExc_Exception)) {
             throw py::Raised{}; // an interrupt

@@ -180,6 +180,7 @@ struct Mode {
     decltype(ep_backend::open) open;
     decltype(ep_backend::close) close;
     decltype(ep_backend::interrupt) interrupt;
+    decltype(ep_backend::take_back) take_back;
     decltype(ep_backend::memory) memory; // may be nullptr
 };
 

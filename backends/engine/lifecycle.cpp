@@ -195,6 +195,7 @@ ep_status fill_table(const ep_host *host, ep_backend *table, const Mode &mode, e
     full.release_slot = release_slot;
     full.interrupt = mode.interrupt;
     full.memory = mode.memory;
+    full.take_back = mode.take_back;
     std::memcpy(table, &full, full.header.size);
     Engine &all = engine();
     all.host = host;

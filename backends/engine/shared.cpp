@@ -79,8 +79,14 @@ ep_status interrupt(ep_interp *interp, uint64_t serial) noexcept {
     return raised ? EP_OK : EP_FAILED;
 }
 
+void take_back(uint64_t, uint64_t slot) noexcept {
+    PyEval_RestoreThread(engine().main_thread);
+    engine().main->slots.remove(slot);
+    PyEval_SaveThread();
+}
+
 } // namespace
 
-const Mode shared_mode{start, open, close, interrupt, nullptr};
+const Mode shared_mode{start, open, close, interrupt, take_back, nullptr};
 
 } // namespace ep

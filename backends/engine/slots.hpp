@@ -30,6 +30,9 @@ public:
         return static_cast<uint64_t>(entry.generation) << 32 | index;
     }
 
+    // Of an object whose memory Erlang looks at: it stays when contexts end.
+    uint64_t lend(py::Ref object) { return add(std::move(object), nullptr); }
+
     // Empty when it is gone.
     py::Ref get(uint64_t slot) {
         std::lock_guard lock{mutex_};
@@ -52,6 +55,24 @@ public:
                 dying.push_back(retire(entries_[i], i));
             }
         }
+    }
+
+    struct Lent {
+        uint64_t slot;
+        PyObject *object; // whose reference is whoever asked's now
+    };
+    // All that are lent, before the interpreter ends.
+    std::vector<Lent> take_lent() {
+        std::vector<Lent> all;
+        std::lock_guard lock{mutex_};
+        for (uint32_t i = 0; i < entries_.size(); ++i) {
+            Entry &entry = entries_[i];
+            if (entry.object && entry.owner == nullptr) {
+                const uint64_t slot = static_cast<uint64_t>(entry.generation) << 32 | i;
+                all.push_back({slot, retire(entry, i).release()});
+            }
+        }
+        return all;
     }
 
 private:

@@ -1,6 +1,7 @@
 #include "source.hpp"
 
 #include "arrays.hpp"
+#include "buffer.hpp"
 
 #include <erlang_python/convert/decimal.hpp>
 
@@ -66,6 +67,16 @@ Shape Source::shape(View v) const {
     return PyAnySet_Check(v) ? Shape::sequence : Shape::term;
 }
 
+namespace {
+
+// From how many bytes on memory that lasts is lent to Erlang: giving it back wakes the context's thread, which costs about
+// as much as copying so many.
+constexpr size_t least_lent = 256 * 1024;
+// From how many bytes on a part of a binary keeps the whole.
+constexpr size_t least_part = 256;
+
+} // namespace
+
 bool Source::small_integer(View v, int64_t &value) const {
     if (py::compat::compact_int(v, value)) {
         return true;
@@ -123,7 +134,7 @@ void Source::big_integer(FlatWriter &sink, View v) const {
 // As UTF-8. Lone surrogates, which have none, come out as the bytes they stand for in file names, or as three each.
 void Source::text(FlatWriter &sink, View v) const {
     if (PyUnicode_IS_ASCII(v)) {
-        sink.binary(PyUnicode_DATA(v), static_cast<size_t>(PyUnicode_GET_LENGTH(v)));
+        lasting(sink, v, PyUnicode_DATA(v), static_cast<size_t>(PyUnicode_GET_LENGTH(v)));
         return;
     }
     PyObject *encoded = PyUnicode_AsUTF8String(v);
@@ -134,16 +145,63 @@ void Source::text(FlatWriter &sink, View v) const {
         }
     }
     py::Ref bytes = py::Ref::check(encoded);
-    sink.binary(PyBytes_AS_STRING(encoded), static_cast<size_t>(PyBytes_GET_SIZE(encoded)));
+    lasting(sink, encoded, PyBytes_AS_STRING(encoded), static_cast<size_t>(PyBytes_GET_SIZE(encoded)));
 }
 
 void Source::bytes(FlatWriter &sink, View v) const {
     if (PyBytes_Check(v)) {
-        sink.binary(PyBytes_AS_STRING(v), static_cast<size_t>(PyBytes_GET_SIZE(v)));
+        lasting(sink, v, PyBytes_AS_STRING(v), static_cast<size_t>(PyBytes_GET_SIZE(v)));
+    } else if (PyMemoryView_Check(v)) {
+        viewed(sink, v);
+    } else {
+        Buffer buffer{v, PyBUF_SIMPLE};
+        if (!buffer) {
+            throw py::Raised{};
+        }
+        sink.binary(buffer->buf, static_cast<size_t>(buffer->len));
+    }
+}
+
+// Memory of an object that never changes. When it is large Erlang gets to see it where it is, and the object stays for
+// as long as anybody does; else a copy.
+void Source::lasting(FlatWriter &sink, PyObject *owner, const void *data, size_t size) const {
+    ep_interp *interp = current_interp();
+    // An interpreter that ends takes along what it knows by other ways than by counting references: classes, and with
+    // them their instances, and interned strings. Bytes are known to nobody.
+    const bool lasts = PyBytes_CheckExact(owner) ||
+                       (PyUnicode_CheckExact(owner) && state_.interpreter->python == PyInterpreterState_Main());
+    if (size < least_lent || interp == nullptr || !lasts) {
+        sink.binary(data, size);
         return;
     }
-    py::Ref copy = py::Ref::check(PyBytes_FromObject(v));
-    sink.binary(PyBytes_AS_STRING(copy.get()), static_cast<size_t>(PyBytes_GET_SIZE(copy.get())));
+    Interpreter &interpreter = *state_.interpreter;
+    const uint64_t slot = interpreter.slots.lend(py::Ref::borrow(owner));
+    sink.own_term(EP_TAG_BIG_BYTES, engine().host->lend(sink.env(), interp->context, interpreter.id, slot, data, size));
+}
+
+// What a memoryview looks at: the binary that it came from, or bytes that last; a copy when it may be written to.
+void Source::viewed(FlatWriter &sink, PyObject *view) const {
+    Buffer buffer{view, PyBUF_FULL_RO};
+    if (!buffer) {
+        throw py::Raised{}; // it was released
+    }
+    const auto size = static_cast<size_t>(buffer->len);
+    PyObject *base = PyMemoryView_GET_BASE(view);
+    if (PyBuffer_IsContiguous(&*buffer, 'C') == 0) {
+        py::Ref copy = py::Ref::check(PyBytes_FromObject(view));
+        lasting(sink, copy.get(), PyBytes_AS_STRING(copy.get()), size);
+    } else if (size >= least_part && base != nullptr &&
+               reinterpret_cast<PyObject *>(Py_TYPE(base)) == state_.view.get()) {
+        auto *object = reinterpret_cast<ViewObject *>(base);
+        ERL_NIF_TERM whole = enif_make_copy(sink.env(), object->term);
+        const auto offset = static_cast<size_t>(static_cast<unsigned char *>(buffer->buf) - object->binary.data);
+        sink.own_term(EP_TAG_BIG_BYTES,
+                      size == object->binary.size ? whole : enif_make_sub_binary(sink.env(), whole, offset, size));
+    } else if (base != nullptr && PyBytes_CheckExact(base)) {
+        lasting(sink, base, buffer->buf, size);
+    } else {
+        sink.binary(buffer->buf, size);
+    }
 }
 
 // Ours as they were; arrays of numbers as lists; numbers of other libraries by their __index__; everything else as its

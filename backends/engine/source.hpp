@@ -60,6 +60,9 @@ public:
     [[noreturn]] void too_deep() const;
 
 private:
+    void lasting(FlatWriter &sink, PyObject *owner, const void *data, size_t size) const;
+    void viewed(FlatWriter &sink, PyObject *view) const;
+
     ModuleState &state_;
 };
 

@@ -97,7 +97,8 @@ py::Ref make_term_object(PyObject *type, ERL_NIF_TERM term, TermBox *box) {
 py::Ref make_view(PyObject *type, ERL_NIF_TERM term, TermBox *box) {
     auto *object = allocate<ViewObject>(type);
     object->box = box->keep();
-    enif_inspect_binary(box->env(), enif_make_copy(box->env(), term), &object->binary);
+    object->term = enif_make_copy(box->env(), term);
+    enif_inspect_binary(box->env(), object->term, &object->binary);
     py::Ref owner = py::Ref::steal(reinterpret_cast<PyObject *>(object));
     return py::Ref::check(PyMemoryView_FromObject(owner.get()));
 }

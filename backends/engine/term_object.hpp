@@ -39,6 +39,7 @@ struct TermObject {
 // A read-only buffer over a binary.
 struct ViewObject {
     PyObject_HEAD ErlNifBinary binary;
+    ERL_NIF_TERM term;
     TermBox *box;
 };
 

@@ -2,6 +2,7 @@
 //
 // Source: PEP 684, and https://docs.python.org/3/c-api/init.html#sub-interpreter-support
 #include "ending.hpp"
+#include "estate.hpp"
 #include "interrupter.hpp"
 #include "limits.hpp"
 
@@ -103,6 +104,7 @@ void end(std::unique_ptr<OwnInterp> interp) {
     silence_threads();
     interp->interrupter.hound(); // what is dropped may run code that does not end
     interp->own->slots.remove_all_of(interp.get());
+    const std::vector<Slots::Lent> lent = interp->own->slots.take_lent();
     interp->clear();
     PyGC_Collect();
     PyErr_Clear();
@@ -112,6 +114,7 @@ void end(std::unique_ptr<OwnInterp> interp) {
     }
     interp->own->clear();
     Py_EndInterpreter(interp->thread);
+    leave_estate(interp->own->id, lent);
     if (interp->account != nullptr) {
         interp->account->let_go();
     }
@@ -167,6 +170,6 @@ void memory(ep_interp *interp, ep_memory *memory) noexcept {
 } // namespace ep
 
 extern "C" EP_EXPORT ep_status erlang_python_backend_entry(const ep_host *host, ep_backend *table, ep_error *error) {
-    static constexpr ep::Mode mode{ep::start, ep::open, ep::close, ep::interrupt, ep::memory};
+    static constexpr ep::Mode mode{ep::start, ep::open, ep::close, ep::interrupt, ep::take_back, ep::memory};
     return ep::fill_table(host, table, mode, error);
 }

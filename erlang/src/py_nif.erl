@@ -368,7 +368,7 @@ dup_fd(_Fd) -> ?STUB.
 
 %% ---------------------------------------------------------------------------------------------------------------------
 
-%% @doc How many of each thing are alive: contexts, threads, requests, callbacks, envs, objects, messages, slots, stores,
-%% atoms_left.
+%% @doc How many of each thing are alive: contexts, threads, requests, callbacks, envs, objects, lent (memory of
+%% Python that binaries look at), messages, slots, stores, atoms_left.
 -spec counters() -> #{atom() => non_neg_integer()}.
 counters() -> ?STUB.

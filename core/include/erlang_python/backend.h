@@ -24,12 +24,12 @@ typedef struct ep_start {
     const char *executable;   /* what sys.executable says; prefix and standard library are found from it */
     const char *const *paths; /* put in front of sys.path of every interpreter */
     size_t path_count;
-    uint32_t memory_limits;   /* 1: contexts with a memory_limit will be opened; a backend that can do that prepares */
+    uint32_t memory_limits; /* 1: contexts with a memory_limit will be opened; a backend that can do that prepares */
 } ep_start;
 
 /* What a context is to be like. */
 typedef struct ep_open {
-    uint32_t size;         /* of this struct */
+    uint32_t size; /* of this struct */
     uint32_t reserved;
     uint64_t memory_limit; /* bytes its interpreter may take beyond what it has when it is new; 0: no limit */
 } ep_open;
@@ -108,6 +108,10 @@ typedef struct ep_backend {
     /* What the interpreter has taken, for a context that was opened with a limit. NULL: this backend has no limits.
        Never concurrent with `close` of the same interpreter. [any-thread] */
     void (*memory)(ep_interp *interp, ep_memory *memory);
+
+    /* Frees an object whose memory was lent to Erlang (ep_host.lend), after the core has called `close` for the context
+       that lent it, or while that runs, or when that is about to. May wait for a GIL. [python-main] */
+    void (*take_back)(uint64_t interpreter, uint64_t slot);
 } ep_backend;
 
 /* The one symbol a backend exports. `table` comes with its header filled in: the version and the size the core asks

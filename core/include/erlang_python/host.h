@@ -106,6 +106,13 @@ typedef struct ep_host {
     ep_status (*feed)(uint32_t feed, ErlNifEnv *env, ERL_NIF_TERM message);
     /* Whether it is worth making a message. [any-thread] */
     int32_t (*feed_is_open)(uint32_t feed);
+
+    /* Makes a binary in `env` of memory that object `slot` of interpreter `interpreter` owns and that never changes:
+       Erlang looks at it where it is. When the last copy of the binary is gone the core calls ep_backend.release_slot on
+       the context's thread; or ep_backend.take_back, when the context is gone. The memory outlives the interpreter.
+       [context-thread][attached] */
+    ERL_NIF_TERM(*lend)
+    (ErlNifEnv *env, ep_context *context, uint64_t interpreter, uint64_t slot, const void *data, size_t size);
 } ep_host;
 
 #ifdef __cplusplus

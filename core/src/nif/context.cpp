@@ -116,6 +116,15 @@ void Context::finish_thread() {
         answer_stopped(request, nullptr);
     }
     enif_free_env(reply_env_);
+    std::vector<Returned> lent;
+    {
+        std::lock_guard lock{release_mutex_};
+        takes_returns_ = false;
+        lent.swap(returned_);
+    }
+    for (const Returned &each : lent) {
+        core().runtime.take_back(backend_, each.interpreter, each.slot);
+    }
     ended_.store(true);
 }
 
@@ -171,6 +180,18 @@ void Context::post_release(uint64_t slot) {
         released_.push_back(slot);
     }
     wake();
+}
+
+bool Context::post_return(uint64_t interpreter, uint64_t slot) {
+    {
+        std::lock_guard lock{release_mutex_};
+        if (!takes_returns_) {
+            return false;
+        }
+        returned_.push_back({interpreter, slot});
+    }
+    wake();
+    return true;
 }
 
 void Context::wake() noexcept {
@@ -294,17 +315,22 @@ void Context::deliver(Reply *reply) {
 
 void Context::run_releases() {
     std::vector<uint64_t> slots;
+    std::vector<Returned> lent;
     {
         std::lock_guard lock{release_mutex_};
-        if (released_.empty()) {
+        if (released_.empty() && returned_.empty()) {
             return;
         }
         slots.swap(released_);
+        lent.swap(returned_);
     }
     attach();
     const bool before = std::exchange(releasing_, true);
     for (uint64_t slot : slots) {
         backend_->release_slot(interp_, slot);
+    }
+    for (const Returned &each : lent) {
+        backend_->release_slot(interp_, each.slot);
     }
     releasing_ = before;
 }

@@ -41,6 +41,8 @@ public:
     bool post(Message *message) noexcept { return inbox_.push(message); }
     // A slot whose handle is gone. Any thread.
     void post_release(uint64_t slot);
+    // Memory that was lent and that nobody looks at any more. False when the thread is past such things. Any thread.
+    bool post_return(uint64_t interpreter, uint64_t slot);
     // Interrupts what runs on top. False when nothing does. Any thread.
     bool interrupt_running();
     // Makes the thread look around: a request that waits for a callback was interrupted. Any thread.
@@ -124,7 +126,13 @@ private:
     bool stopping_ = false;          // guarded by queue_mutex_
 
     std::mutex release_mutex_;
+    struct Returned {
+        uint64_t interpreter;
+        uint64_t slot;
+    };
     std::vector<uint64_t> released_; // guarded by release_mutex_
+    std::vector<Returned> returned_; // guarded by release_mutex_
+    bool takes_returns_ = true;      // guarded by release_mutex_
     Message wake_;
     std::atomic<bool> wake_posted_{false};
 

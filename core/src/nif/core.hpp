@@ -34,6 +34,7 @@ struct ResourceTypes {
     ErlNifResourceType *context = nullptr;
     ErlNifResourceType *space = nullptr;
     ErlNifResourceType *object = nullptr;
+    ErlNifResourceType *lent = nullptr;
     ErlNifResourceType *callback = nullptr;
     ErlNifResourceType *slot = nullptr;
     ErlNifResourceType *async = nullptr;
@@ -43,7 +44,7 @@ struct ResourceTypes {
 
 // Statistics: they order nothing, so all are relaxed.
 struct Counters {
-    std::atomic<int64_t> contexts{0}, threads{0}, callbacks{0}, spaces{0}, objects{0}, slots{0}, stores{0};
+    std::atomic<int64_t> contexts{0}, threads{0}, callbacks{0}, spaces{0}, objects{0}, lent{0}, slots{0}, stores{0};
 
     static void add(std::atomic<int64_t> &counter, int64_t n) noexcept {
         counter.fetch_add(n, std::memory_order_relaxed);

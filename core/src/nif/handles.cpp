@@ -25,6 +25,18 @@ ERL_NIF_TERM make_object(ErlNifEnv *env, Context *context, uint64_t interpreter,
     return term;
 }
 
+ERL_NIF_TERM lend(ErlNifEnv *env, ep_context *lender, uint64_t interpreter, uint64_t slot, const void *data,
+                  size_t size) {
+    auto *context = static_cast<Context *>(lender);
+    auto *lent = static_cast<Lent *>(enif_alloc_resource(core().types.lent, sizeof(Lent)));
+    enif_keep_resource(context);
+    *lent = Lent{context, interpreter, slot};
+    Counters::add(core().counters.lent, 1);
+    ERL_NIF_TERM term = enif_make_resource_binary(env, lent, data, size);
+    enif_release_resource(lent);
+    return term;
+}
+
 bool is_object(ErlNifEnv *env, ERL_NIF_TERM term) {
     void *resource = nullptr;
     return enif_get_resource(env, term, core().types.object, &resource) != 0;
@@ -44,6 +56,15 @@ void destroy_object(ErlNifEnv *, void *resource) {
     object->context->post_release(object->slot);
     enif_release_resource(object->context);
     Counters::add(core().counters.objects, -1);
+}
+
+void destroy_lent(ErlNifEnv *, void *resource) {
+    auto *lent = static_cast<Lent *>(resource);
+    if (!lent->context->post_return(lent->interpreter, lent->slot)) {
+        core().runtime.take_back(lent->context->backend(), lent->interpreter, lent->slot);
+    }
+    enif_release_resource(lent->context);
+    Counters::add(core().counters.lent, -1);
 }
 
 } // namespace ep

@@ -93,6 +93,7 @@ constexpr ep_host table{
     store_size,
     feed,
     feed_is_open,
+    lend,
 };
 
 } // namespace

@@ -88,7 +88,7 @@ RuntimeError open_backend(const Manifest &manifest, ep_backend &table) {
         return {"backend_failed", manifest.file.string() + ": " + error.text};
     }
     if (table.header.size < sizeof table || !table.start || !table.open || !table.close || !table.attach ||
-        !table.detach || !table.serve || !table.release_slot || !table.interrupt) {
+        !table.detach || !table.serve || !table.release_slot || !table.interrupt || !table.take_back) {
         return {"backend_failed", manifest.file.string() + " left functions of ABI " + to_string(answered) +
                                       " out, all of which this core (ABI " + to_string(core_abi) +
                                       ") needs; install a complete build of it"};

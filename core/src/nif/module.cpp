@@ -26,13 +26,14 @@ bool open_types(ErlNifEnv *env) {
     types.context = open_type(env, "context", destroy_context, context_process_down);
     types.space = open_type(env, "env", destroy_space);
     types.object = open_type(env, "object", destroy_object);
+    types.lent = open_type(env, "lent", destroy_lent);
     types.callback = open_type(env, "callback", destroy_callback);
     types.slot = open_type(env, "slot", destroy_slot);
     types.async = open_type(env, "async", nullptr);
     types.flat = open_type(env, "flat", destroy_kept_flat);
     types.store = open_type(env, "store", destroy_store);
-    return types.context && types.space && types.object && types.callback && types.slot && types.async && types.flat &&
-           types.store;
+    return types.context && types.space && types.object && types.lent && types.callback && types.slot && types.async &&
+           types.flat && types.store;
 }
 
 int load(ErlNifEnv *env, void **private_data, ERL_NIF_TERM info) {

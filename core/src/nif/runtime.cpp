@@ -23,6 +23,7 @@ namespace {
 
 constexpr uint32_t launch_message = Interrupt::message_kind + 1;
 constexpr uint32_t tidy_message = launch_message + 1;
+constexpr uint32_t return_message = tidy_message + 1;
 
 Kind kind_of(const Manifest &manifest) {
     return manifest.mode == "owngil" ? Kind::owngil : Kind::shared;
@@ -38,6 +39,13 @@ struct Runtime::Launch : Message {
     bool succeeded = false;
     std::atomic<bool> done{false}; // the last touch of the thread that starts it
     Launch(Slot &s, const RuntimeOptions &o) : slot(s), options(o) { kind = launch_message; }
+};
+
+// Memory that a context has lent which is gone since.
+struct Runtime::Return : Message {
+    const ep_backend *backend;
+    uint64_t interpreter, slot;
+    Return(const ep_backend *b, uint64_t i, uint64_t s) : backend(b), interpreter(i), slot(s) { kind = return_message; }
 };
 
 Runtime::Runtime(const std::string &priv_directory) : priv_(fs::absolute(priv_directory).string()) {}
@@ -314,6 +322,9 @@ void Runtime::run(Inbox &inbox) {
             } else if (message->kind == tidy_message) {
                 delete message;
                 give_spare_memory_back();
+            } else if (message->kind == return_message) {
+                std::unique_ptr<Return> lent{static_cast<Return *>(message)};
+                lent->backend->take_back(lent->interpreter, lent->slot);
             } else {
                 interrupts.add(std::unique_ptr<Interrupt>{static_cast<Interrupt *>(message)});
             }
@@ -333,6 +344,10 @@ void Runtime::interrupt(Context *context, uint64_t serial) {
 
 void Runtime::hound(Context *context) {
     inbox_of(context).push(new Interrupt{context, 0});
+}
+
+void Runtime::take_back(const ep_backend *backend, uint64_t interpreter, uint64_t slot) {
+    inbox_.push(new Return{backend, interpreter, slot});
 }
 
 void Runtime::tidy() {

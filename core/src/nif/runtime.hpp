@@ -61,11 +61,14 @@ public:
     void interrupt(Context *context, uint64_t serial);
     // Interrupts a context that was stopped, again and again, until its thread has ended. Any thread.
     void hound(Context *context);
+    // Frees what a context had lent that is gone. Any thread.
+    void take_back(const ep_backend *backend, uint64_t interpreter, uint64_t slot);
     // Gives memory that nobody uses back to the system, soon. Any thread.
     void tidy();
 
 private:
     struct Launch;
+    struct Return;
 
     // A backend that is loaded, or could not be.
     struct Slot {

@@ -245,6 +245,7 @@ ERL_NIF_TERM nif_counters(ErlNifEnv *env, int, const ERL_NIF_TERM[]) {
         {"callbacks", counters.callbacks.load()},
         {"envs", counters.spaces.load()},
         {"objects", counters.objects.load()},
+        {"lent", counters.lent.load()},
         {"messages", core().replies.live()},
         {"slots", counters.slots.load()},
         {"stores", counters.stores.load()},

@@ -36,6 +36,11 @@ static void forged_with_number(ep_interp *interp, uint64_t number) {
     (void)number;
 }
 
+static void forged_take_back(uint64_t interpreter, uint64_t slot) {
+    (void)interpreter;
+    (void)slot;
+}
+
 static ep_status forged_interrupt(ep_interp *interp, uint64_t serial) {
     (void)interp;
     (void)serial;
@@ -55,7 +60,8 @@ static inline ep_status forged_fill(ep_backend *table) {
                           forged_serve,
                           forged_with_number,
                           forged_interrupt,
-                          NULL};
+                          NULL,
+                          forged_take_back};
     return EP_OK;
 }
 
