@@ -176,7 +176,8 @@ void Source::lasting(FlatWriter &sink, PyObject *owner, const void *data, size_t
     }
     Interpreter &interpreter = *state_.interpreter;
     const uint64_t slot = interpreter.slots.lend(py::Ref::borrow(owner));
-    sink.own_term(EP_TAG_BIG_BYTES, engine().host->lend(sink.env(), interp->context, interpreter.id, slot, data, size));
+    const ep_slice memory{static_cast<const unsigned char *>(data), size};
+    sink.own_term(EP_TAG_BIG_BYTES, engine().host->lend(sink.env(), interp->context, interpreter.id, slot, memory));
 }
 
 // What a memoryview looks at: the binary that it came from, or bytes that last; a copy when it may be written to.

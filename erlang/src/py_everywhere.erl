@@ -3,17 +3,13 @@
 
 -export([cast/3, once/4]).
 
-%% Those that somebody has linked to himself are no supervisor's, so nobody has a list. This is asked rarely.
-running() ->
-    [{Pid, Context} || Pid <- processes(), Context <- [py_nif:context_of(Pid)], Context =/= undefined].
-
 %% @doc Sends a call to each context and waits for none: a context runs it before what it is asked afterwards. Whatever
 %% comes of it is lost.
 -spec cast(py_request:name(), py_request:name(), [term()]) -> ok.
 cast(Module, Function, Args) ->
     lists:foreach(fun({_, Context}) ->
         _ = py_request:try_cast(Context, Module, Function, Args, #{}, undefined)
-    end, running()).
+    end, py_nif:contexts()).
 
 %% @doc Has each interpreter do something once, and gives the results. Contexts that share one are all asked, so that a
 %% busy one does not keep the others waiting: the function gets an order as one argument more, a number, and answers
@@ -35,7 +31,7 @@ once(Module, Function, Args, Timeout) ->
     end.
 
 ask(Work, Timeout) ->
-    {Own, Shared} = lists:partition(fun({Pid, _}) -> py_context:is_subinterp(Pid) end, running()),
+    {Own, Shared} = lists:partition(fun({Pid, _}) -> py_context:is_subinterp(Pid) end, py_nif:contexts()),
     Groups = [[Context] || Context <- Own] ++ [Shared],
     Asked = [{Group, start(Group, Work)} || Group <- Groups],
     Timer = erlang:start_timer(Timeout, self(), over),

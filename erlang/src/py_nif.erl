@@ -12,7 +12,8 @@
     set_host/1, host_stopped/0, runner_ready/0, runner_leaves/0,
     execution_mode/0, owngil_supported/0, owngil_problem/0, subinterp_supported/0, load_backend/1,
     %% contexts
-    context_new/2, context_destroy/1, context_of/1, context_join/1, context_id/1, context_interrupt/1, context_memory/1,
+    context_new/2, context_destroy/1, context_of/1, contexts/0, context_join/1, context_id/1, context_interrupt/1,
+    context_memory/1,
     context_call/5, context_call/6,
     context_eval/2, context_eval/3, context_eval/4, context_exec/2, context_exec/3,
     %% requests
@@ -161,6 +162,11 @@ context_destroy(_Context) -> ?STUB.
 %% @doc The context a process owns, looked up in a table; no message is sent.
 -spec context_of(pid()) -> context() | undefined.
 context_of(_Pid) -> ?STUB.
+
+%% @doc All contexts that have not stopped, whoever started them, each with the process that owns it; in no order. On a
+%% dirty scheduler.
+-spec contexts() -> [{pid(), context()}].
+contexts() -> ?STUB.
 
 %% @doc Lets the context watch the calling process, once for each process: Python code that runs for it is interrupted
 %% when it dies.

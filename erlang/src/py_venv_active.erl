@@ -84,7 +84,7 @@ everywhere(Change) ->
 
 %% Goes on after the report until the last context has answered.
 tell_all(Change, Report) ->
-    Asked = lists:append([ask(Context, Change) || Context <- contexts()]),
+    Asked = lists:append([ask(Context, Change) || Context <- py_nif:contexts()]),
     Timer = erlang:send_after(?PATIENCE, self(), impatient),
     collect(maps:from_list(Asked), Report),
     _ = erlang:cancel_timer(Timer),
@@ -119,12 +119,7 @@ collect(Pending, Report) ->
 
 late(ok) -> ok;
 late({error, Reason}) ->
-    logger:warning("a context that was busy could not change its virtual environment: ~0tp", [Reason],
-                   #{domain => [erlang_python, venv]}).
-
-%% Also contexts that belong to no supervisor of ours. This happens seldom enough to look at every process.
-contexts() ->
-    [{Pid, Native} || Pid <- processes(), Native <- [py_nif:context_of(Pid)], Native =/= undefined].
+    logger:warning("a context that was busy could not change its virtual environment: ~0tp", [Reason]).
 
 interpreter(Pid) ->
     case py_context:is_subinterp(Pid) of

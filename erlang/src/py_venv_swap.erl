@@ -92,8 +92,7 @@ give_up(Path) ->
 reported(ok) ->
     ok;
 reported({error, {file_error, Reason, File}}) ->
-    logger:warning("could not clean up ~ts: ~ts", [File, file:format_error(Reason)],
-                   #{domain => [erlang_python, venv]}).
+    logger:warning("could not clean up ~ts: ~ts", [File, file:format_error(Reason)]).
 
 make_parents(Path) ->
     case filelib:ensure_dir(Path) of

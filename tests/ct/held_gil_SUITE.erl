@@ -7,8 +7,11 @@
 -export([suite/0, all/0, init_per_suite/1, end_per_suite/1, init_per_testcase/2, end_per_testcase/2]).
 -export([
     its_memory_usage_is_told/1, memory_usage_with_a_limit_is_told/1, owngil_contexts_time_out_beside_a_worker/1,
-    other_contexts_time_out_beside_owngil/1, contexts_without_a_gil_go_on/1, nothing_is_left_behind/1
+    other_contexts_time_out_beside_owngil/1, contexts_without_a_gil_go_on/1, what_there_is_is_told/1,
+    nothing_is_left_behind/1
 ]).
+%% Run on another VM.
+-export([tell_while_the_first_owngil_context_waits/0]).
 
 %% Milliseconds in which an interrupt is tried several times.
 -define(WHILE, 200).
@@ -18,7 +21,8 @@ suite() -> [{timetrap, {seconds, 120}}].
 all() ->
     [
         its_memory_usage_is_told, memory_usage_with_a_limit_is_told, owngil_contexts_time_out_beside_a_worker,
-        other_contexts_time_out_beside_owngil, contexts_without_a_gil_go_on, nothing_is_left_behind
+        other_contexts_time_out_beside_owngil, contexts_without_a_gil_go_on, what_there_is_is_told,
+        nothing_is_left_behind
     ].
 
 init_per_suite(Config) -> ep_ct:init_suite(Config).
@@ -81,6 +85,38 @@ contexts_without_a_gil_go_on(Config) ->
         ok = py:exec(Other, <<"gc.enable()">>),
         lists:foreach(fun py_context:stop/1, Contexts)
     end).
+
+%% The first context of mode owngil starts a backend, which wants the GIL.
+what_there_is_is_told(_Config) ->
+    ep_cell:with_owngil(fun() ->
+        ep_ct:with_peer([{backend, worker}], fun(Call) ->
+            ok = Call(?MODULE, tell_while_the_first_owngil_context_waits, [])
+        end)
+    end).
+
+tell_while_the_first_owngil_context_waits() ->
+    {ok, Held} = py_context:new(#{mode => worker}),
+    ok = ep_fresh_context:add_sources(Held),
+    ok = py:exec(Held, <<"import ctypes">>),
+    Tester = self(),
+    {error, interrupted} = ep_held:with(Held, fun() ->
+        _ = spawn_link(fun() ->
+            {ok, Context} = py_context:new(#{mode => owngil}),
+            Tester ! {first, py:eval(Context, <<"1 + 2">>)},
+            py_context:stop(Context)
+        end),
+        Until = erlang:monotonic_time(millisecond) + ?WHILE,
+        ep_background:result(ep_background:start(fun() ->
+            again(fun() ->
+                [_ | _] = py_nif:backends(),
+                ok = py_nif:owngil_problem()
+            end, Until)
+        end)),
+        receive {first, _} = Early -> error(Early) after 0 -> ok end,
+        ok = py:interrupt(Held)
+    end),
+    receive {first, Result} -> ?assertEqual({ok, 3}, Result) end,
+    ok.
 
 %% The caller does not wait for more than its timeout in any case; the context is free again when the code has ended.
 times_out(Context) ->

@@ -111,8 +111,7 @@ typedef struct ep_host {
        Erlang looks at it where it is. When the last copy of the binary is gone the core calls ep_backend.release_slot on
        the context's thread; or ep_backend.take_back, when the context is gone. The memory outlives the interpreter.
        [context-thread][attached] */
-    ERL_NIF_TERM(*lend)
-    (ErlNifEnv *env, ep_context *context, uint64_t interpreter, uint64_t slot, const void *data, size_t size);
+    ERL_NIF_TERM (*lend)(ErlNifEnv *env, ep_context *context, uint64_t interpreter, uint64_t slot, ep_slice data);
 } ep_host;
 
 #ifdef __cplusplus

@@ -80,6 +80,10 @@ ERL_NIF_TERM nif_context_destroy(ErlNifEnv *env, int, const ERL_NIF_TERM argv[])
     return core().atoms.ok;
 }
 
+ERL_NIF_TERM nif_contexts(ErlNifEnv *env, int, const ERL_NIF_TERM[]) {
+    return core().contexts.list(env);
+}
+
 ERL_NIF_TERM nif_context_of(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
     ErlNifPid pid;
     if (!enif_get_local_pid(env, argv[0], &pid)) {

@@ -36,4 +36,15 @@ ERL_NIF_TERM ContextTable::find(ErlNifEnv *env, const ErlNifPid &owner) {
     return entry == contexts_.end() ? 0 : enif_make_resource(env, entry->second);
 }
 
+ERL_NIF_TERM ContextTable::list(ErlNifEnv *env) {
+    std::lock_guard lock{mutex_};
+    ERL_NIF_TERM all = enif_make_list(env, 0);
+    for (const auto &[pid, context] : contexts_) {
+        const ErlNifPid owner{pid};
+        ERL_NIF_TERM pair = enif_make_tuple2(env, enif_make_pid(env, &owner), enif_make_resource(env, context));
+        all = enif_make_list_cell(env, pair, all);
+    }
+    return all;
+}
+
 } // namespace ep

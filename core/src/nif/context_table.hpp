@@ -16,6 +16,8 @@ public:
     void remove(const ErlNifPid &owner, Context *context);
     // A reference term, or 0 when that process owns none.
     ERL_NIF_TERM find(ErlNifEnv *env, const ErlNifPid &owner);
+    // A list of {Owner, Reference}, in no order.
+    ERL_NIF_TERM list(ErlNifEnv *env);
 
 private:
     std::mutex mutex_;

@@ -25,14 +25,13 @@ ERL_NIF_TERM make_object(ErlNifEnv *env, Context *context, uint64_t interpreter,
     return term;
 }
 
-ERL_NIF_TERM lend(ErlNifEnv *env, ep_context *lender, uint64_t interpreter, uint64_t slot, const void *data,
-                  size_t size) {
+ERL_NIF_TERM lend(ErlNifEnv *env, ep_context *lender, uint64_t interpreter, uint64_t slot, ep_slice data) {
     auto *context = static_cast<Context *>(lender);
     auto *lent = static_cast<Lent *>(enif_alloc_resource(core().types.lent, sizeof(Lent)));
     enif_keep_resource(context);
     *lent = Lent{context, interpreter, slot};
     Counters::add(core().counters.lent, 1);
-    ERL_NIF_TERM term = enif_make_resource_binary(env, lent, data, size);
+    ERL_NIF_TERM term = enif_make_resource_binary(env, lent, data.data, data.size);
     enif_release_resource(lent);
     return term;
 }

@@ -3,10 +3,9 @@
 // context's inbox.
 #pragma once
 
-#include <cstdint>
-#include <erl_nif.h>
+#include <erlang_python/host.h>
 
-struct ep_context;
+#include <cstdint>
 
 namespace ep {
 
@@ -32,8 +31,7 @@ struct Lent {
 
 ERL_NIF_TERM make_space(ErlNifEnv *env, Context *context);
 ERL_NIF_TERM make_object(ErlNifEnv *env, Context *context, uint64_t interpreter, uint64_t slot);
-ERL_NIF_TERM lend(ErlNifEnv *env, ep_context *context, uint64_t interpreter, uint64_t slot, const void *data,
-                  size_t size);
+ERL_NIF_TERM lend(ErlNifEnv *env, ep_context *context, uint64_t interpreter, uint64_t slot, ep_slice data);
 bool is_object(ErlNifEnv *env, ERL_NIF_TERM term);
 
 void destroy_space(ErlNifEnv *env, void *resource);

@@ -71,6 +71,7 @@ ErlNifFunc functions[] = {
     {"context_new", 2, guarded<nif_context_new>, 0},
     {"context_destroy", 1, guarded<nif_context_destroy>, 0},
     {"context_of", 1, guarded<nif_context_of>, 0},
+    {"contexts", 0, guarded<nif_contexts>, ERL_NIF_DIRTY_JOB_CPU_BOUND},
     {"context_join", 1, guarded<nif_context_join>, 0},
     {"context_memory", 1, guarded<nif_context_memory>, 0},
     {"context_id", 1, guarded<nif_context_id>, 0},

@@ -18,6 +18,7 @@ ERL_NIF_TERM nif_cancel(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 ERL_NIF_TERM nif_context_new(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 ERL_NIF_TERM nif_context_destroy(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 ERL_NIF_TERM nif_context_of(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_contexts(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 ERL_NIF_TERM nif_context_join(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 ERL_NIF_TERM nif_context_id(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 ERL_NIF_TERM nif_context_interrupt(ErlNifEnv *, int, const ERL_NIF_TERM[]);

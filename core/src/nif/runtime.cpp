@@ -55,9 +55,14 @@ void Runtime::configure(RuntimeOptions options) {
     options_ = std::move(options);
 }
 
-std::vector<fs::path> Runtime::directories() const {
+RuntimeOptions Runtime::options() {
+    std::lock_guard lock{mutex_};
+    return options_;
+}
+
+std::vector<fs::path> Runtime::directories(const RuntimeOptions &options) const {
     std::vector<fs::path> all{fs::path{priv_} / "backends", fs::path{priv_} / "plugins"};
-    all.insert(all.end(), options_.search.begin(), options_.search.end());
+    all.insert(all.end(), options.search.begin(), options.search.end());
     if (const char *list = std::getenv("ERLANG_PYTHON_PATH")) {
         for (const char *at = list; *at != '\0';) {
             size_t length = std::strcspn(at, ":");
@@ -72,23 +77,23 @@ std::vector<fs::path> Runtime::directories() const {
     return all;
 }
 
-Selection Runtime::choose(const std::vector<Manifest> &manifests) const {
-    if (options_.prefers_owngil && options_.wish.backend == "auto") {
-        Wish wish = options_.wish;
+Selection Runtime::choose(const RuntimeOptions &options, const std::vector<Manifest> &manifests) {
+    if (options.prefers_owngil && options.wish.backend == "auto") {
+        Wish wish = options.wish;
         wish.backend = "owngil";
         Selection owngil = select(manifests, wish);
         if (owngil.chosen) {
             return owngil;
         }
     }
-    return select(manifests, options_.wish);
+    return select(manifests, options.wish);
 }
 
 Runtime::Listing Runtime::list() {
     std::lock_guard lock{mutex_};
     Listing listing;
-    listing.manifests = find_manifests(directories(), core_abi);
-    listing.selection = choose(listing.manifests);
+    listing.manifests = find_manifests(directories(options_), core_abi);
+    listing.selection = choose(options_, listing.manifests);
     listing.loaded.resize(listing.manifests.size());
     if (!tried_) {
         // Others of the same Python can be loaded beside the chosen one.
@@ -128,20 +133,21 @@ Runtime::Listing Runtime::list() {
 }
 
 RuntimeError Runtime::start() {
-    std::lock_guard lock{mutex_};
+    std::lock_guard starting{starting_};
+    const RuntimeOptions wanted = options();
     if (!tried_) {
-        RuntimeError error = start_chosen();
+        RuntimeError error = start_chosen(wanted);
+        std::lock_guard lock{mutex_};
         // Nothing has been opened when no backend was found, so another configuration may still succeed.
         tried_ = error.code != "no_backend";
         failure_ = std::move(error);
         started_.store(failure_.code.empty());
     }
-    return started() ? wrong_wish() : failure_;
+    return started() ? wrong_wish(wanted.wish) : failure_;
 }
 
 // A configuration may want another Python than the one that runs since an earlier start.
-RuntimeError Runtime::wrong_wish() const {
-    const Wish &wish = options_.wish;
+RuntimeError Runtime::wrong_wish(const Wish &wish) const {
     const bool wants_no_gil = wish.backend == "freethreaded" && !manifest_.free_threading;
     if (!wants_no_gil && python_mismatch(manifest_, wish.python).empty()) {
         return {};
@@ -152,9 +158,9 @@ RuntimeError Runtime::wrong_wish() const {
                                           "; a VM can have one Python, so start another VM for the other"};
 }
 
-RuntimeError Runtime::start_chosen() {
-    std::vector<Manifest> manifests = find_manifests(directories(), core_abi);
-    Selection selection = choose(manifests);
+RuntimeError Runtime::start_chosen(const RuntimeOptions &options) {
+    std::vector<Manifest> manifests = find_manifests(directories(options), core_abi);
+    Selection selection = choose(options, manifests);
     if (!selection.chosen) {
         return {"no_backend", selection.error};
     }
@@ -164,13 +170,13 @@ RuntimeError Runtime::start_chosen() {
     }
     // What counts memory has to be there before Python takes any.
     const Manifest *owngil = sibling(manifests, manifest_, Kind::owngil);
-    if (options_.memory_limits && owngil != nullptr) {
+    if (options.memory_limits && owngil != nullptr) {
         memory_limits_ = true;
-        if (RuntimeError error = load(Kind::owngil, *owngil); !error.code.empty()) {
+        if (RuntimeError error = load(Kind::owngil, *owngil, options); !error.code.empty()) {
             return error;
         }
     }
-    return load(kind_of(manifest_), manifest_);
+    return load(kind_of(manifest_), manifest_, options);
 }
 
 // The backend of that kind for the same Python, the first found; nullptr when there is none.
@@ -187,12 +193,12 @@ const Manifest *Runtime::sibling(const std::vector<Manifest> &manifests, const M
 }
 
 RuntimeError Runtime::load(Kind kind) {
-    std::lock_guard lock{mutex_};
-    Slot &wanted = slot(kind);
-    if (wanted.tried || !started()) {
-        return wanted.failure;
+    std::lock_guard starting{starting_};
+    const RuntimeOptions wanted = options();
+    if (slot(kind).tried || !started()) {
+        return slot(kind).failure;
     }
-    std::vector<Manifest> manifests = find_manifests(directories(), core_abi);
+    std::vector<Manifest> manifests = find_manifests(directories(wanted), core_abi);
     if (kind == Kind::owngil) {
         if (std::string problem = owngil_problem(manifests, manifest_); !problem.empty()) {
             return {problem, "contexts of mode owngil cannot be had in this VM"};
@@ -203,20 +209,23 @@ RuntimeError Runtime::load(Kind kind) {
         return {"backend_missing", "no backend of mode worker was found for " + manifest_.libpython.string() +
                                        "; build it, or name its directory in ERLANG_PYTHON_PATH"};
     }
-    return load(kind, *manifest);
+    return load(kind, *manifest, wanted);
 }
 
-RuntimeError Runtime::load(Kind kind, const Manifest &manifest) {
+// With starting_.
+RuntimeError Runtime::load(Kind kind, const Manifest &manifest, const RuntimeOptions &options) {
     Slot &wanted = slot(kind);
     if (wanted.tried) {
         return wanted.failure;
     }
-    wanted.tried = true;
     wanted.manifest = manifest;
-    wanted.failure = open_backend(wanted.manifest, wanted.table);
-    if (wanted.failure.code.empty()) {
-        wanted.failure = initialise(wanted);
+    RuntimeError failure = open_backend(wanted.manifest, wanted.table);
+    if (failure.code.empty()) {
+        failure = initialise(wanted, options);
     }
+    std::lock_guard lock{mutex_};
+    wanted.tried = true;
+    wanted.failure = std::move(failure);
     if (wanted.failure.code.empty()) {
         wanted.ready.store(&wanted.table);
     }
@@ -227,12 +236,12 @@ std::string Runtime::owngil_problem() {
     if (backend(Kind::owngil) != nullptr) {
         return {};
     }
-    std::lock_guard lock{mutex_};
-    std::vector<Manifest> manifests = find_manifests(directories(), core_abi);
+    const RuntimeOptions wanted = options();
+    std::vector<Manifest> manifests = find_manifests(directories(wanted), core_abi);
     if (started()) {
         return owngil_problem(manifests, manifest_);
     }
-    Selection selection = choose(manifests);
+    Selection selection = choose(wanted, manifests);
     return selection.chosen ? owngil_problem(manifests, manifests[*selection.chosen]) : "owngil_backend_missing";
 }
 
@@ -254,7 +263,7 @@ RuntimeError Runtime::start_thread(void *(*function)(void *)) {
     return {};
 }
 
-RuntimeError Runtime::initialise(Slot &slot) {
+RuntimeError Runtime::initialise(Slot &slot, const RuntimeOptions &options) {
     if (!python_runs_) {
         if (RuntimeError error = start_thread(python_main); !error.code.empty()) {
             return error;
@@ -266,7 +275,7 @@ RuntimeError Runtime::initialise(Slot &slot) {
             return error;
         }
     }
-    Launch launch{slot, options_};
+    Launch launch{slot, options};
     inbox_.push(&launch);
     while (!launch.done.load()) {
         launching_.park();

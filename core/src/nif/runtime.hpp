@@ -72,24 +72,25 @@ private:
 
     // A backend that is loaded, or could not be.
     struct Slot {
-        bool tried = false;   // guarded by mutex_
+        bool tried = false;   // guarded by mutex_; written with starting_, too
         RuntimeError failure; // guarded by mutex_; constant once tried
-        Manifest manifest;    // constant once tried
+        Manifest manifest;    // constant once tried; before that, the starting thread's
         ep_backend table{};   // constant once ready
         std::atomic<const ep_backend *> ready{nullptr};
     };
     Slot &slot(Kind kind) noexcept { return slots_[static_cast<size_t>(kind)]; }
     const Slot &slot(Kind kind) const noexcept { return slots_[static_cast<size_t>(kind)]; }
 
-    std::vector<std::filesystem::path> directories() const;
-    Selection choose(const std::vector<Manifest> &manifests) const;
-    RuntimeError start_chosen();
-    RuntimeError wrong_wish() const;
+    RuntimeOptions options();
+    std::vector<std::filesystem::path> directories(const RuntimeOptions &options) const;
+    static Selection choose(const RuntimeOptions &options, const std::vector<Manifest> &manifests);
+    RuntimeError start_chosen(const RuntimeOptions &options);
+    RuntimeError wrong_wish(const Wish &wish) const;
     const Manifest *sibling(const std::vector<Manifest> &manifests, const Manifest &of, Kind kind) const;
     std::string owngil_problem(const std::vector<Manifest> &manifests, const Manifest &of) const;
-    RuntimeError load(Kind kind, const Manifest &manifest);
+    RuntimeError load(Kind kind, const Manifest &manifest, const RuntimeOptions &options);
     RuntimeError start_thread(void *(*function)(void *));
-    RuntimeError initialise(Slot &slot);
+    RuntimeError initialise(Slot &slot, const RuntimeOptions &options);
     static void *python_main(void *self);
     static void *owngil_main(void *self);
     void run(Inbox &inbox);
@@ -97,18 +98,19 @@ private:
     Inbox &inbox_of(Context *context) noexcept;
 
     const std::string priv_;
-    std::mutex mutex_;           // held while starting
+    std::mutex starting_;        // held while a backend starts, which may take long; taken before mutex_
+    std::mutex mutex_;           // never held for long
     RuntimeOptions options_;     // guarded by mutex_
-    bool tried_ = false;         // guarded by mutex_
+    bool tried_ = false;         // guarded by mutex_; written with starting_, too
     RuntimeError failure_;       // guarded by mutex_; constant once tried_
-    bool python_runs_ = false;   // guarded by mutex_
+    bool python_runs_ = false;   // guarded by starting_
     bool memory_limits_ = false; // constant once started_
     Manifest manifest_;          // constant once started_
     std::atomic<bool> started_{false};
     Slot slots_[2];
     Inbox inbox_;        // of the Python main thread
     Inbox owngil_inbox_; // of the thread that interrupts contexts of mode owngil
-    Parker launching_;   // for whoever holds mutex_ and waits for that thread
+    Parker launching_;   // for whoever holds starting_ and waits for that thread
 };
 
 } // namespace ep
