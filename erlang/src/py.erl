@@ -13,7 +13,7 @@
 -module(py).
 
 %% Work
--export([call/3, call/4, call/5, eval/1, eval/2, eval/3, exec/1, exec/2]).
+-export([call/3, call/4, call/5, eval/1, eval/2, eval/3, eval/4, exec/1, exec/2]).
 -export([cast/3, cast/4, cast/5, spawn_call/3, spawn_call/4, spawn_call/5, await/1, await/2, parallel/1, interrupt/1]).
 %% Items one after the other
 -export([stream/3, stream/4, stream_eval/1, stream_eval/2, stream_start/3, stream_start/4, stream_ack/2,
@@ -41,7 +41,7 @@
 %% What runs
 -export([version/0, execution_mode/0, subinterp_supported/0, doctor/0]).
 
--export_type([py_module/0, py_func/0, py_args/0, py_kwargs/0, py_ref/0, py_result/0, call_options/0]).
+-export_type([py_module/0, py_func/0, py_args/0, py_kwargs/0, py_ref/0, py_result/0, call_options/0, eval_options/0]).
 
 -type py_module() :: atom() | binary() | string().
 -type py_func() :: atom() | binary() | string().
@@ -50,6 +50,7 @@
 -type py_ref() :: reference().
 -type py_result() :: {ok, term()} | {error, term()}.
 -type call_options() :: #{kwargs => py_kwargs(), timeout => timeout(), return => term | ref}.
+-type eval_options() :: #{timeout => timeout(), return => term | ref}.
 
 -define(TIMEOUT, 30000).
 -define(RETURN_OBJECT, 1).
@@ -81,16 +82,15 @@ call(Module, Function, Args, Kwargs) when is_list(Args), is_map(Kwargs) ->
           (py_context_router:pool_name(), py_module(), py_func(), py_args(), py_kwargs()) -> py_result();
           (py_module(), py_func(), py_args(), py_kwargs(), timeout()) -> py_result().
 call(Context, Module, Function, Args, Options) when is_pid(Context), is_map(Options) ->
-    Flags = case Options of
-        #{return := ref} -> ?RETURN_OBJECT;
-        _ -> 0
-    end,
-    call_in(Context, Module, Function, Args, maps:get(kwargs, Options, #{}), Flags,
+    call_in(Context, Module, Function, Args, maps:get(kwargs, Options, #{}), flags(Options),
             maps:get(timeout, Options, ?TIMEOUT));
 call(Pool, Module, Function, Args, Kwargs) when is_atom(Pool), is_list(Args), is_map(Kwargs) ->
     call_chosen(Pool, Module, Function, Args, Kwargs, ?TIMEOUT);
 call(Module, Function, Args, Kwargs, Timeout) when is_list(Args), is_map(Kwargs) ->
     call_chosen(pool_for(Module, Function), Module, Function, Args, Kwargs, Timeout).
+
+flags(#{return := ref}) -> ?RETURN_OBJECT;
+flags(_) -> 0.
 
 call_chosen(Pool, Module, Function, Args, Kwargs, Timeout) ->
     in_pool(Pool, fun
@@ -120,7 +120,7 @@ remote_call(Pid, Module, Function, Args, Kwargs, 0, Timeout) ->
 %% Code
 
 %% @doc Evaluates a Python expression in the namespace of the calling process. Statements may come before it, on lines
-%% of their own or separated by semicolons.
+%% of their own or separated by semicolons. Where they end with a block, such as one of `with', the result is `none'.
 -spec eval(py_request:code()) -> py_result().
 eval(Code) ->
     eval_chosen(Code, #{}, ?TIMEOUT).
@@ -129,7 +129,7 @@ eval(Code) ->
 -spec eval(pid(), py_request:code()) -> py_result();
           (py_request:code(), map()) -> py_result().
 eval(Context, Code) when is_pid(Context) ->
-    eval_in(Context, Code, #{}, ?TIMEOUT);
+    eval_in(Context, Code, #{}, 0, ?TIMEOUT);
 eval(Code, Locals) when is_map(Locals) ->
     eval_chosen(Code, Locals, ?TIMEOUT).
 
@@ -137,21 +137,29 @@ eval(Code, Locals) when is_map(Locals) ->
 -spec eval(pid(), py_request:code(), map()) -> py_result();
           (py_request:code(), map(), timeout()) -> py_result().
 eval(Context, Code, Locals) when is_pid(Context), is_map(Locals) ->
-    eval_in(Context, Code, Locals, ?TIMEOUT);
+    eval_in(Context, Code, Locals, 0, ?TIMEOUT);
 eval(Code, Locals, Timeout) when is_map(Locals) ->
     eval_chosen(Code, Locals, Timeout).
 
+%% @doc In a context with local variables and options. `return => ref' leaves the value in Python and gives a reference
+%% to it.
+-spec eval(pid(), py_request:code(), map(), eval_options()) -> py_result().
+eval(Context, Code, Locals, Options) when is_pid(Context), is_map(Locals), is_map(Options) ->
+    eval_in(Context, Code, Locals, flags(Options), maps:get(timeout, Options, ?TIMEOUT)).
+
 eval_chosen(Code, Locals, Timeout) ->
-    in_pool(default, fun(Entry) -> eval_entry(Entry, Code, Locals, Timeout) end).
+    in_pool(default, fun(Entry) -> eval_entry(Entry, Code, Locals, 0, Timeout) end).
 
-eval_in(Pid, Code, Locals, Timeout) ->
-    in_context(Pid, fun(Entry) -> eval_entry(Entry, Code, Locals, Timeout) end).
+eval_in(Pid, Code, Locals, Flags, Timeout) ->
+    in_context(Pid, fun(Entry) -> eval_entry(Entry, Code, Locals, Flags, Timeout) end).
 
-eval_entry({Pid, remote, _}, Code, Locals, Timeout) ->
+eval_entry({_, remote, _}, _Code, _Locals, ?RETURN_OBJECT, _Timeout) ->
+    {error, remote_context};
+eval_entry({Pid, remote, _}, Code, Locals, 0, Timeout) ->
     py_remote:request(node(Pid), {?MODULE, eval, [Pid, Code, Locals]}, Timeout);
-eval_entry(Entry, Code, Locals, Timeout) ->
+eval_entry(Entry, Code, Locals, Flags, Timeout) ->
     {_, Context, Env} = py_local_env:with_env(Entry),
-    py_request:try_eval(Context, Code, Locals, Env, 0, Timeout).
+    py_request:try_eval(Context, Code, Locals, Env, Flags, Timeout).
 
 %% @doc Runs Python statements in the namespace of the calling process. Waits as long as they take.
 -spec exec(py_request:code()) -> ok | {error, term()}.

@@ -1,4 +1,7 @@
 %%% @doc Work in every context that runs, whoever started it.
+%%%
+%%% It takes no slot of the semaphore. A busy context would keep one for each piece of work that waits there, and soon
+%%% nobody else would have any.
 -module(py_everywhere).
 
 -export([cast/3, once/4]).
@@ -7,9 +10,17 @@
 %% comes of it is lost.
 -spec cast(py_request:name(), py_request:name(), [term()]) -> ok.
 cast(Module, Function, Args) ->
-    lists:foreach(fun({_, Context}) ->
-        _ = py_request:try_cast(Context, Module, Function, Args, #{}, undefined)
+    lists:foreach(fun({Pid, Context}) ->
+        case py_request:setup_cast(Context, Module, Function, Args) of
+            ok -> ok;
+            context_stopped -> ok;
+            {error, Reason} -> refused(Pid, {Module, Function, Args}, Reason)
+        end
     end, py_nif:contexts()).
+
+%% The others are told all the same.
+refused(Pid, Work, Reason) ->
+    logger:error("erlang_python: the context ~0p could not be told to do ~0tp: ~0tp", [Pid, Work, Reason]).
 
 %% @doc Has each interpreter do something once, and gives the results. Contexts that share one are all asked, so that a
 %% busy one does not keep the others waiting: the function gets an order as one argument more, a number, and answers
@@ -43,7 +54,7 @@ start(Group, {Module, Function, Args}) ->
 
 submit(Context, Module, Function, Args) ->
     Ref = make_ref(),
-    case py_request:start(Context, Ref, Module, Function, Args, #{}, undefined) of
+    case py_request:setup_start(Context, Ref, Module, Function, Args) of
         {ok, _} ->
             [{Ref, asked}];
         {error, _} = Error ->

@@ -76,8 +76,7 @@ setup(Context) ->
         none ->
             ok;
         Change ->
-            case py_request:call(Context, ?PYTHON, switch, arguments(Change), #{}, undefined, 0,
-                                 py_config:setup_timeout()) of
+            case py_request:setup_call(Context, ?PYTHON, switch, arguments(Change), py_config:setup_timeout()) of
                 {ok, _} -> ok;
                 {error, _} = Error -> Error
             end

@@ -8,7 +8,7 @@
 -module(py_request).
 
 -export([call/8, eval/6, exec/4, object/7]).
--export([setup_call/5, setup_exec/3]).
+-export([setup_call/5, setup_exec/3, setup_cast/4, setup_start/5]).
 -export([try_call/8, try_eval/6, try_exec/4, try_cast/6, start/7, cancel/1]).
 
 -export_type([name/0, code/0, result/0, env/0]).
@@ -58,8 +58,8 @@ object(Operation, Object, Name, Args, Kwargs, Flags, Timeout) when ?IS_TIMEOUT(T
         false -> {error, not_an_object}
     end.
 
-%% @doc Calls a function as part of the start of a context, which waits for no slot of the semaphore: those who have them
-%% may wait for this context.
+%% @doc Calls a function as part of the start of a context, which waits for no slot of the semaphore: those who have
+%% them may wait for this context. What configures contexts that run takes none either: a busy one would keep it.
 -spec setup_call(py_nif:context(), name(), name(), [term()], timeout()) -> result().
 setup_call(Context, Module, Function, Args, Timeout) ->
     call(Context, Module, Function, Args, #{}, undefined, ?NO_SLOT, Timeout).
@@ -132,7 +132,16 @@ submit_object(Operation, Object, Name, Args, Kwargs, Flags, Timeout) ->
 %% @doc Starts a call whose result nobody wants.
 -spec try_cast(py_nif:context(), name(), name(), [term()], map(), env()) -> ok | {error, term()} | context_stopped.
 try_cast(Context, Module, Function, Args, Kwargs, Env) ->
-    case submit(Context, make_ref(), Module, Function, Args, Kwargs, Env, ?NO_REPLY bor ?CALLBACKS_APART) of
+    cast(Context, Module, Function, Args, Kwargs, Env, 0).
+
+%% @doc The same for what configures a context; see {@link setup_call/5}.
+-spec setup_cast(py_nif:context(), name(), name(), [term()]) -> ok | {error, term()} | context_stopped.
+setup_cast(Context, Module, Function, Args) ->
+    cast(Context, Module, Function, Args, #{}, undefined, ?NO_SLOT).
+
+cast(Context, Module, Function, Args, Kwargs, Env, Flags) ->
+    All = ?NO_REPLY bor ?CALLBACKS_APART bor Flags,
+    case submit(Context, make_ref(), Module, Function, Args, Kwargs, Env, All) of
         Handle when is_integer(Handle) -> ok;
         Refused -> refused(Refused)
     end.
@@ -142,7 +151,16 @@ try_cast(Context, Module, Function, Args, Kwargs, Env) ->
 -spec start(py_nif:context(), reference(), name(), name(), [term()], map(), env()) ->
     {ok, py_nif:handle()} | {error, term()} | context_stopped.
 start(Context, Ref, Module, Function, Args, Kwargs, Env) ->
-    case submit(Context, Ref, Module, Function, Args, Kwargs, Env, ?CALLBACKS_APART) of
+    start(Context, Ref, Module, Function, Args, Kwargs, Env, 0).
+
+%% @doc The same for what configures a context; see {@link setup_call/5}.
+-spec setup_start(py_nif:context(), reference(), name(), name(), [term()]) ->
+    {ok, py_nif:handle()} | {error, term()} | context_stopped.
+setup_start(Context, Ref, Module, Function, Args) ->
+    start(Context, Ref, Module, Function, Args, #{}, undefined, ?NO_SLOT).
+
+start(Context, Ref, Module, Function, Args, Kwargs, Env, Flags) ->
+    case submit(Context, Ref, Module, Function, Args, Kwargs, Env, ?CALLBACKS_APART bor Flags) of
         Handle when is_integer(Handle) -> {ok, Handle};
         Refused -> refused(Refused)
     end.

@@ -92,7 +92,7 @@ tell_all(Change, Report) ->
 
 ask({Pid, Native}, Change) ->
     Ref = make_ref(),
-    case py_request:start(Native, Ref, 'erlang._venv', switch, arguments(Change), #{}, undefined) of
+    case py_request:setup_start(Native, Ref, 'erlang._venv', switch, arguments(Change)) of
         {ok, _} -> [{Ref, {Pid, interpreter(Pid)}}];
         context_stopped -> [];
         {error, _} = Error -> self() ! {Ref, Error}, [{Ref, {Pid, interpreter(Pid)}}]

@@ -47,9 +47,9 @@ class InlineScheduleMarker(ScheduleMarker):
 _erlang.set_schedule_markers(ScheduleMarker, InlineScheduleMarker)
 
 
-def schedule(name: str, *args: object) -> ScheduleMarker:
-    """Go on with a function registered in Erlang: its result is that of the request."""
-    return ScheduleMarker(lambda _namespace: _erlang.call(name, *args))
+def schedule(name: str | None = None, *args: object) -> ScheduleMarker:
+    """Go on with a function registered in Erlang: its result is that of the request. Without a name that is None."""
+    return ScheduleMarker(lambda _namespace: None if name is None else _erlang.call(name, *args))
 
 
 def schedule_py(module: str, func: str, args=None, kwargs=None) -> ScheduleMarker:

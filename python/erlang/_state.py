@@ -67,7 +67,9 @@ def _is_exact(value: object) -> bool:
         return value.isascii()  # others may hold lone surrogates
     if type(value) is int:
         return -(2**63) <= value < 2**63
-    return type(value) is float and value - value == 0.0  # not infinite, and a number
+    if type(value) is float:
+        return value - value == 0.0  # not infinite, and a number
+    return type(value) in (_erlang.Pid, _erlang.Ref)  # which pickle refuses
 
 
 def _pickled(value: object) -> bytes | None:

@@ -27,17 +27,24 @@ class _Awaited:
         return self
 
     def __next__(self):
-        item = self._loop.run_until_complete(self._following())
+        item, error = self._loop.run_until_complete(self._following())
         if item is _END:
             self.close()
-            raise StopIteration
+            try:
+                raise StopIteration if error is None else error
+            finally:
+                del error
         return item
 
     async def _following(self):
+        # What it raises is not let through: a task that has failed is part of a cycle, and would hold this stack, with
+        # the stream in it, until that is collected.
         try:
-            return await self._iterator.__anext__()
-        except StopAsyncIteration:  # not let through: it would hold this stack until it is collected
-            return _END
+            return await self._iterator.__anext__(), None
+        except StopAsyncIteration:
+            return _END, None
+        except Exception as error:
+            return _END, error
 
     def close(self):
         """Runs what the iterator has to clean up. Any number of times."""

@@ -10,7 +10,9 @@ import importlib
 import os
 import site
 import sys
-from _thread import allocate_lock, start_new_thread
+from _thread import allocate_lock
+
+from . import _aside
 
 _LISTS = ("path", "meta_path", "path_hooks")  # of sys: what .pth files and editable installs add to
 
@@ -26,16 +28,7 @@ def switch(change: int, site_packages: str | bytes | None) -> None:
     """
     if change <= _change:
         return
-    # The thread of a context may be interrupted between any two instructions, also between taking a lock and whatever
-    # would give it back. Another thread is not, and so a change is not left half made when a context is stopped.
-    done = allocate_lock()
-    done.acquire()
-    failures: list[BaseException] = []
-    start_new_thread(_work, (change, site_packages, failures, done))
-    while not done.acquire(timeout=0.1):  # so that this thread can be interrupted if a .pth file never comes to its end
-        pass
-    if failures:
-        raise failures[0]
+    _aside.run(_switch, change, site_packages)  # not to be left half made when a context is stopped
 
 
 def path_entries() -> list[str]:
@@ -43,21 +36,16 @@ def path_entries() -> list[str]:
     return list(_added.get("path", ()))
 
 
-def _work(change: int, site_packages: str | bytes | None, failures: list[BaseException], done) -> None:
+def _switch(change: int, site_packages: str | bytes | None) -> None:
     global _change
-    try:
-        with _lock:
-            if change <= _change:
-                return
-            _leave()
-            if site_packages is not None:
-                _enter(os.fsdecode(site_packages))
-            _change = change
-            importlib.invalidate_caches()
-    except BaseException as failure:  # of whatever kind: a line of a .pth file may raise SystemExit
-        failures.append(failure)
-    finally:
-        done.release()
+    with _lock:
+        if change <= _change:
+            return
+        _leave()
+        if site_packages is not None:
+            _enter(os.fsdecode(site_packages))
+        _change = change
+        importlib.invalidate_caches()
 
 
 def _enter(folder: str) -> None:

@@ -51,8 +51,27 @@ exports() ->
             {contexts_started, [0]}, {register_function, [2, 3]}, {unregister_function, [1]}, {register_pool, [2]},
             {unregister_pool, [1]}, {get_local_env, [1]}, {is_ref, [1]}, {call_method, [3]}, {getattr, [2]},
             {to_term, [1]}, {version, [0]}, {execution_mode, [0]}, {subinterp_supported, [0]}, {interrupt, [1]},
-            {doctor, [0]}
+            {doctor, [0]},
+            {stream, [3, 4]}, {stream_eval, [1, 2]}, {stream_start, [3, 4]}, {stream_cancel, [1]},
+            {state_store, [2]}, {state_fetch, [1]}, {state_remove, [1]}, {state_keys, [0]}, {state_clear, [0]},
+            {state_incr, [1, 2]}, {state_decr, [1, 2]}, {shared_dict_new, [0]}, {shared_dict_get, [2, 3]},
+            {shared_dict_set, [3]}, {shared_dict_del, [2]}, {shared_dict_keys, [1]}, {shared_dict_destroy, [1]},
+            {reload, [1]}, {memory_stats, [0]}, {gc, [0, 1]}, {tracemalloc_start, [0, 1]}, {tracemalloc_stop, [0]},
+            {configure_logging, [0, 1]}, {enable_tracing, [0]}, {disable_tracing, [0]}, {get_traces, [0]},
+            {clear_traces, [0]}, {ensure_venv, [2, 3]}, {activate_venv, [1]}, {deactivate_venv, [0]}, {venv_info, [0]},
+            {dup_fd, [1]}
         ]},
+        {py_import, [
+            {ensure_imported, [1, 2]}, {is_imported, [1, 2]}, {all_imports, [0]}, {import_list, [0]},
+            {clear_imports, [0]}, {add_path, [1]}, {add_paths, [1]}, {all_paths, [0]}, {is_path_added, [1]},
+            {clear_paths, [0]}, {init, [0]}
+        ]},
+        {py_preload, [{set_code, [1]}, {get_code, [0]}, {clear_code, [0]}, {has_preload, [0]}, {apply_preload, [1]}]},
+        {py_state, [
+            {store, [2]}, {fetch, [1]}, {remove, [1]}, {keys, [0]}, {clear, [0]}, {incr, [1, 2]}, {decr, [1, 2]},
+            {init_tab, [0]}, {register_callbacks, [0]}
+        ]},
+        {py_tracer, [{export, [2]}]},
         {py_context, [
             {start_link, [2]}, {new, [1]}, {stop, [1]}, {destroy, [1]}, {call, [4, 5, 6, 7]}, {eval, [2, 3, 4, 5]},
             {exec, [2, 3]}, {call_method, [4]}, {to_term, [1]}, {get_interp_id, [1]}, {get_nif_ref, [1]},

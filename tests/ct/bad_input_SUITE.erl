@@ -83,6 +83,10 @@ statements_are_no_expressions(Config) ->
     Ctx = ctx(Config),
     ep_expect:python_error('SyntaxError', py:eval(Ctx, <<"x = 1">>)),
     ep_expect:python_error('SyntaxError', py:eval(Ctx, <<"import os">>)),
+    ep_expect:python_error('SyntaxError', py:eval(Ctx, <<"if True: pass">>)),
+    [ep_expect:python_error('SyntaxError', py:eval(Ctx, ["a = 1\n", Last]))
+     || Last <- [<<"b = 2">>, <<"import os">>, <<"pass">>, <<"del a">>, <<"return a">>, <<"with a">>]],
+    ep_expect:python_error('NameError', py:eval(Ctx, <<"a">>)),
     ep_expect:python_error('SyntaxError', py:exec(Ctx, <<"return 1">>)),
     ep_expect:still_works(Ctx).
 

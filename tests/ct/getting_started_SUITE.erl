@@ -3,10 +3,11 @@
 
 -export([suite/0, all/0, init_per_suite/1, end_per_suite/1, end_per_testcase/2]).
 -export([
-    functions_are_called/1, keyword_arguments_are_passed/1, expressions_are_evaluated/1, statements_are_executed/1,
-    exec_returns_ok_and_not_a_value/1, strings_are_code_as_well_as_binaries/1, a_spawned_call_is_awaited/1,
-    spawned_calls_are_awaited_in_any_order/1, a_cast_returns_before_its_effect/1, values_convert_both_ways/1,
-    state_persists_in_an_explicit_context/1, a_bound_context_is_used_for_everything/1
+    functions_are_called/1, keyword_arguments_are_passed/1, expressions_are_evaluated/1,
+    what_ends_with_a_block_has_no_value/1, statements_are_executed/1, exec_returns_ok_and_not_a_value/1,
+    strings_are_code_as_well_as_binaries/1, a_spawned_call_is_awaited/1, spawned_calls_are_awaited_in_any_order/1,
+    a_cast_returns_before_its_effect/1, values_convert_both_ways/1, state_persists_in_an_explicit_context/1,
+    a_bound_context_is_used_for_everything/1
 ]).
 -export([
     exceptions_are_error_tuples/1, documented_messages_are_exact/1, an_exception_of_the_user_has_its_name/1,
@@ -26,6 +27,7 @@ suite() -> [{timetrap, {seconds, 120}}].
 all() ->
     [
         functions_are_called, keyword_arguments_are_passed, expressions_are_evaluated, statements_are_executed,
+        what_ends_with_a_block_has_no_value,
         exec_returns_ok_and_not_a_value, strings_are_code_as_well_as_binaries, a_spawned_call_is_awaited,
         spawned_calls_are_awaited_in_any_order, a_cast_returns_before_its_effect, values_convert_both_ways,
         state_persists_in_an_explicit_context, a_bound_context_is_used_for_everything, exceptions_are_error_tuples,
@@ -73,6 +75,19 @@ def alphabet(size=26):
     {ok, <<"abcdefghijklmnopqrstuvwxyz">>} = py:call('__main__', alphabet, []),
     {ok, <<"ab">>} = py:call('__main__', alphabet, [2]),
     {ok, <<"abc">>} = py:call('__main__', alphabet, [], #{size => 3}).
+
+what_ends_with_a_block_has_no_value(_Config) ->
+    [{Code, {ok, none}} = {Code, py:eval(Code)} || Code <- [
+        <<"total = 0\nfor n in range(4):\n    total += n">>,
+        <<"import io\nwith io.StringIO('text') as file:\n    text = file.read()\n\n">>,
+        <<"import math\ndef area(r):\n    return math.pi * r * r\n">>,
+        <<"class Box: pass\nclass Small(Box): pass">>,
+        <<"kind = None\nmatch total:\n    case 6: kind = 'six'">>,
+        <<"ok = False\ntry:\n    1 / 0\nexcept ZeroDivisionError:\n    ok = True\n# the end">>
+    ]],
+    {ok, {6, <<"text">>, true, <<"six">>, true}} = py:eval(<<"(total, text, ok, kind, issubclass(Small, Box))">>),
+    {ok, none} = py:eval(<<"n = 2\nif locals_are_there:\n    kind = n">>, #{locals_are_there => true}),
+    {error, {'ZeroDivisionError', _}} = py:eval(<<"n = 0\nwhile True:\n    1 / n">>).
 
 exec_returns_ok_and_not_a_value(_Config) ->
     ok = py:exec(<<"1 + 1">>),

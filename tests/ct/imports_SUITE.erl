@@ -24,9 +24,10 @@
 ]).
 %% When things go wrong, or on at the same time
 -export([
-    a_busy_context_is_not_waited_for/1, it_is_there_in_callbacks/1, a_caller_that_dies_has_registered/1,
-    no_starting_context_is_missed/1, contexts_may_die_meanwhile/1, an_import_that_never_ends_fails_the_start/1,
-    many_register_at_once/1, a_lock_that_was_left_taken_is_replaced/1, nothing_is_left_behind/1
+    a_busy_context_is_not_waited_for/1, work_that_waits_has_no_slot/1, nothing_is_lost_in_an_overload/1,
+    it_is_there_in_callbacks/1, a_caller_that_dies_has_registered/1, no_starting_context_is_missed/1,
+    contexts_may_die_meanwhile/1, an_import_that_never_ends_fails_the_start/1, many_register_at_once/1,
+    a_lock_that_was_left_taken_is_replaced/1, nothing_is_left_behind/1
 ]).
 
 suite() -> [{timetrap, {seconds, 120}}].
@@ -42,7 +43,8 @@ all() ->
         clearing_paths_is_for_later_interpreters, replaced_contexts_have_them, linked_contexts_have_them,
         the_configuration_is_registered, init_reads_the_configuration_again, bad_configuration_stops_the_start,
         a_restart_forgets, without_the_application_nothing_is_registered,
-        a_busy_context_is_not_waited_for, it_is_there_in_callbacks, a_caller_that_dies_has_registered,
+        a_busy_context_is_not_waited_for, work_that_waits_has_no_slot, nothing_is_lost_in_an_overload,
+        it_is_there_in_callbacks, a_caller_that_dies_has_registered,
         no_starting_context_is_missed, contexts_may_die_meanwhile, an_import_that_never_ends_fails_the_start,
         many_register_at_once, a_lock_that_was_left_taken_is_replaced, nothing_is_left_behind
     ].
@@ -81,6 +83,7 @@ modules_are_registered(_Config) ->
     ok = py_import:ensure_imported(json),
     2 = length(py_import:all_imports()),
     {ok, <<"{\"key\": 1}">>} = py:call(json, dumps, [#{key => 1}]),
+    {ok, <<"[[\"size\", \"large\"]]">>} = py:call(json, dumps, [[{size, large}]]),
     ok = py_import:clear_imports(),
     [] = py_import:all_imports(),
     false = py_import:is_imported(json).
@@ -362,6 +365,36 @@ a_busy_context_is_not_waited_for(Config) ->
     {error, interrupted} = ep_background:result(Spinning),
     {ok, true} = ep_background:result(Waiting),
     {ok, <<"new">>} = py:call(Ctx, Module, f, []).
+
+%% Or a busy context would soon have them all.
+work_that_waits_has_no_slot(Config) ->
+    Spinning = ep_background:spinning(ctx(Config)),
+    [begin
+         ok = py_import:add_path(<<"/", (ep_module:name())/binary>>),
+         ok = py_import:ensure_imported(math, integer_to_binary(N))
+     end || N <- lists:seq(1, 2 * py_semaphore:max_concurrent())],
+    ok = py:configure_logging(#{level => critical}),
+    1 = py_semaphore:current(),
+    ep_ct:with_context(fun(Context) -> {ok, 4.0} = py_context:call(Context, math, sqrt, [16], #{}, 5000) end),
+    ok = py:interrupt(ctx(Config)),
+    {error, interrupted} = ep_background:result(Spinning),
+    true = lists:member(lists:last(py_import:all_paths()), sys_path(ctx(Config))),
+    ep_ct:restart().
+
+%% Also when whoever registered it is not there any more.
+nothing_is_lost_in_an_overload(Config) ->
+    {Directory, Module} = ep_module:write(Config, <<"def f(): return 'there'">>),
+    Ctx = ctx(Config),
+    Max = py_semaphore:max_concurrent(),
+    [ok = py_semaphore:acquire(1000) || _ <- lists:seq(1, Max)],
+    ok = ep_ct:in_process(fun() ->
+        ok = py_import:add_path(Directory),
+        py_import:ensure_imported(Module)
+    end),
+    {error, {overloaded, Max, Max}} = py_context:call(Ctx, Module, f, [], #{}, 50),
+    [ok = py_semaphore:release() || _ <- lists:seq(1, Max)],
+    {ok, true} = py_context:eval(Ctx, <<"m in __import__('sys').modules">>, #{m => Module}),
+    {ok, <<"there">>} = py:call(Ctx, Module, f, []).
 
 it_is_there_in_callbacks(Config) ->
     {Directory, Module} = ep_module:write(Config, <<"def f(): return 'found'">>),

@@ -13,7 +13,7 @@
     broken_records_break_nothing/1, text_of_all_kinds/1, a_long_text_is_cut/1, a_flood_is_bounded/1,
     a_killed_logger_comes_back/1, a_context_ends_while_it_logs/1, threads_log/1, interrupts_leave_no_lock/1,
     all_is_taken_back_at_the_end/1, the_default_handler_shows_it/1, a_level_of_the_user_stays/1,
-    no_default_handler_is_no_error/1, not_running/1, nothing_is_left_behind/1
+    no_default_handler_is_no_error/1, a_start_waits_for_no_slot/1, not_running/1, nothing_is_left_behind/1
 ]).
 %% The handler.
 -export([log/2]).
@@ -30,7 +30,8 @@ all() ->
         wrong_options_are_refused, broken_records_break_nothing, text_of_all_kinds, a_long_text_is_cut,
         a_flood_is_bounded, a_killed_logger_comes_back, a_context_ends_while_it_logs, threads_log,
         interrupts_leave_no_lock, all_is_taken_back_at_the_end, the_default_handler_shows_it,
-        a_level_of_the_user_stays, no_default_handler_is_no_error, not_running, nothing_is_left_behind
+        a_level_of_the_user_stays, no_default_handler_is_no_error, a_start_waits_for_no_slot, not_running,
+        nothing_is_left_behind
     ].
 
 init_per_suite(Config) -> ep_ct:init_suite(Config).
@@ -313,13 +314,23 @@ a_killed_logger_comes_back(Config) ->
     ok = py:configure_logging(#{level => info}),
     [begin
          Pid = whereis(py_logger),
+         Before(Pid),
          exit(Pid, kill),
          ep_ct:wait_until(fun() -> not lists:member(whereis(py_logger), [Pid, undefined]) end),
          %% Once it answers it has opened the feed.
          {error, unknown_request} = gen_server:call(py_logger, ready),
          ok = python(ctx(Config), <<"import logging; logging.info('again')">>),
          {info, <<"again">>, _} = record()
-     end || _ <- [1, 2, 3]].
+     end || Before <- [fun(_) -> ok end, fun(Pid) -> has_much_to_do(Pid, Config) end, fun(_) -> ok end]].
+
+%% As much as it may have, so that more is being dropped.
+has_much_to_do(Pid, Config) ->
+    ok = sys:suspend(Pid),
+    ok = python(ctx(Config), <<"
+import logging
+for n in range(5000):
+    logging.info('never seen')
+">>).
 
 a_context_ends_while_it_logs(_Config) ->
     ok = py:configure_logging(#{level => info}),
@@ -448,6 +459,21 @@ no_default_handler_is_no_error(_Config) ->
     end,
     ep_ct:restart(),
     false = is_shown().
+
+%% Whoever has the slots may wait for the context that starts.
+a_start_waits_for_no_slot(_Config) ->
+    ok = py:configure_logging(#{level => error}),
+    Max = py_semaphore:max_concurrent(),
+    [ok = py_semaphore:acquire(1000) || _ <- lists:seq(1, Max)],
+    ok = application:set_env(erlang_python, setup_timeout, 5000),
+    Started = py_context:new(#{mode => ep_ct:context_mode()}),
+    application:unset_env(erlang_python, setup_timeout),
+    [ok = py_semaphore:release() || _ <- lists:seq(1, Max)],
+    {ok, Context} = Started,
+    ok = python(Context, <<"import logging; logging.warning('no'); logging.error('yes')">>),
+    {error, <<"yes">>, _} = record(),
+    none = no_record(),
+    ok = py_context:stop(Context).
 
 not_running(_Config) ->
     ok = application:stop(erlang_python),

@@ -7,8 +7,8 @@
 %% Memory
 -export([
     stats_are_those_of_the_collector/1, garbage_is_collected/1, generations_are_collected/1,
-    a_process_collects_where_it_works/1, a_monitor_can_be_written/1, tracing_counts_bytes/1, tracing_has_a_depth/1,
-    tracing_is_refused_beside_interpreters/1, without_contexts_there_is_an_error/1
+    a_process_collects_where_it_works/1, a_monitor_can_be_written/1, arguments_are_not_kept/1, tracing_counts_bytes/1,
+    tracing_has_a_depth/1, tracing_is_refused_beside_interpreters/1, without_contexts_there_is_an_error/1
 ]).
 %% Modules
 -export([
@@ -23,8 +23,8 @@ suite() -> [{timetrap, {seconds, 120}}].
 all() ->
     [
         stats_are_those_of_the_collector, garbage_is_collected, generations_are_collected,
-        a_process_collects_where_it_works, a_monitor_can_be_written, tracing_counts_bytes, tracing_has_a_depth,
-        tracing_is_refused_beside_interpreters, without_contexts_there_is_an_error,
+        a_process_collects_where_it_works, a_monitor_can_be_written, arguments_are_not_kept, tracing_counts_bytes,
+        tracing_has_a_depth, tracing_is_refused_beside_interpreters, without_contexts_there_is_an_error,
         a_reloaded_module_is_new, what_is_not_loaded_stays_so, every_interpreter_reloads_once,
         modules_in_packages_are_reloaded, a_module_that_fails_is_an_error, a_busy_context_reloads_afterwards,
         shared_interpreters_do_not_wait_for_a_busy_context, callbacks_may_reload, a_module_may_reload_another,
@@ -106,6 +106,27 @@ a_monitor_can_be_written(_Config) ->
     true = is_boolean(element(1, Count) > element(1, Threshold) * 0.8),
     {ok, Collected} = py:gc(),
     true = is_integer(Collected).
+
+%% Unlike globals, which stay as long as their process.
+arguments_are_not_kept(_Config) ->
+    ok = py:exec(<<"
+import gc, weakref
+
+class Data(list):
+    pass
+
+def counted(data):
+    global seen
+    data = Data(data)
+    seen = weakref.ref(data)
+    return len(data)
+">>),
+    {ok, 100000} = py:call('__main__', counted, [lists:seq(1, 100000)]),
+    {ok, _} = py:gc(),
+    {ok, true} = py:eval(<<"seen() is None">>),
+    {ok, 1000} = py:eval(<<"len(data)">>, #{data => lists:duplicate(1000, <<"item">>)}),
+    {error, {'NameError', _}} = py:eval(<<"data">>),
+    {ok, [0, 1, 4]} = py:stream_eval(<<"(x ** 2 for x in range(n))">>, #{n => 3}).
 
 tracing_counts_bytes(_Config) ->
     case ep_ct:mode() of
@@ -245,6 +266,7 @@ a_busy_context_reloads_afterwards(Config) ->
     Results = py_everywhere:once('erlang._imports', reload, [Module], 200),
     Expected = case ep_ct:mode() of owngil -> [{error, timeout}]; _ -> [] end,
     Expected = [Error || {error, _} = Error <- Results],
+    1 = py_semaphore:current(), % that of the code that spins
     ok = py:interrupt(Ctx),
     {error, interrupted} = ep_background:result(Spinning),
     {ok, <<"newer">>} = py:call(Ctx, Module, f, []).

@@ -4,8 +4,9 @@
 -export([suite/0, all/0, init_per_suite/1, end_per_suite/1, end_per_testcase/2]).
 -export([
     a_reference_stands_for_an_object/1, an_object_is_used_as_an_argument/1, methods_and_attributes_chain/1,
-    an_object_stays_while_it_is_referenced/1, an_object_of_a_stopped_context_is_an_error/1,
-    what_is_no_object_is_refused/1, failures_of_objects_are_errors/1, nothing_is_left_behind/1
+    eval_keeps_its_value/1, other_processes_use_an_object/1, an_object_stays_while_it_is_referenced/1,
+    an_object_of_a_stopped_context_is_an_error/1, what_is_no_object_is_refused/1, failures_of_objects_are_errors/1,
+    nothing_is_left_behind/1
 ]).
 
 suite() -> [{timetrap, {seconds, 60}}].
@@ -13,7 +14,8 @@ suite() -> [{timetrap, {seconds, 60}}].
 all() ->
     [
         a_reference_stands_for_an_object, an_object_is_used_as_an_argument, methods_and_attributes_chain,
-        an_object_stays_while_it_is_referenced, an_object_of_a_stopped_context_is_an_error,
+        eval_keeps_its_value, other_processes_use_an_object, an_object_stays_while_it_is_referenced,
+        an_object_of_a_stopped_context_is_an_error,
         what_is_no_object_is_refused, failures_of_objects_are_errors, nothing_is_left_behind
     ].
 
@@ -50,6 +52,31 @@ methods_and_attributes_chain(_Config) ->
     {ok, 1} = py:getattr(Date, <<"month">>),
     {ok, <<"2024-01-15">>} = py:call_method(Date, isoformat, []),
     {ok, <<"2024-01-15">>} = py:to_term(Date).
+
+eval_keeps_its_value(_Config) ->
+    Context = py:context(1),
+    {ok, Ref} = py:eval(Context, <<"{name: len(name)}">>, #{name => <<"ann">>}, #{return => ref}),
+    true = py:is_ref(Ref),
+    {ok, 3} = py:call_method(Ref, get, [<<"ann">>]),
+    {ok, #{<<"ann">> := 3}} = py:to_term(Ref),
+    {ok, 3} = py:eval(Context, <<"1 + 2">>, #{}, #{return => term, timeout => 5000}),
+    {error, timeout} = py:eval(Context, <<"erlang.sleep(60)">>, #{}, #{return => ref, timeout => 20}),
+    {error, {'NameError', _}} = py:eval(Context, <<"nobody">>, #{}, #{return => ref}).
+
+%% Whoever has the reference; the one that made it may be gone.
+other_processes_use_an_object(_Config) ->
+    ep_ct:with_context(fun(Context) ->
+        {ok, Ref} = ep_ct:in_process(fun() ->
+            py:call(Context, collections, 'Counter', [<<"aabab">>], #{return => ref})
+        end),
+        Users = [ep_background:start(fun() ->
+            [{ok, none} = py:call_method(Ref, update, [<<"a">>]) || _ <- lists:seq(1, 10)],
+            {ok, 2} = py:call(Context, builtins, len, [Ref]),
+            py:getattr(Ref, '__class__')
+        end) || _ <- lists:seq(1, 5)],
+        [{ok, <<"<class 'collections.Counter'>">>} = Class || Class <- ep_background:results(Users)],
+        {ok, #{<<"a">> := 53, <<"b">> := 2}} = py:to_term(Ref)
+    end).
 
 an_object_stays_while_it_is_referenced(_Config) ->
     Context = py:context(1),

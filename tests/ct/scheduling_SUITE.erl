@@ -5,9 +5,10 @@
 -export([
     a_request_goes_on_in_erlang/1, a_request_goes_on_in_python/1, a_request_goes_on_inline/1, chains_have_any_length/1,
     markers_pass_through_functions/1, a_marker_that_is_not_returned_does_nothing/1, errors_of_later_steps/1,
-    every_kind_of_request_goes_on/1, a_chain_can_be_interrupted/1, a_chain_times_out/1,
-    other_contexts_get_their_turn/1, time_slices_are_used_up/1, sleeping_waits/1, sleeping_in_a_coroutine/1,
-    markers_are_types_of_the_package/1, nothing_is_left_behind/1
+    results_are_handed_on/1, one_without_a_name_ends_the_request/1, every_kind_of_request_goes_on/1,
+    a_chain_can_be_interrupted/1, a_chain_times_out/1, other_contexts_get_their_turn/1, time_slices_are_used_up/1,
+    sleeping_waits/1, others_run_while_one_sleeps/1, sleeping_in_a_coroutine/1, markers_are_types_of_the_package/1,
+    nothing_is_left_behind/1
 ]).
 
 suite() -> [{timetrap, {seconds, 60}}].
@@ -16,8 +17,9 @@ all() ->
     [
         a_request_goes_on_in_erlang, a_request_goes_on_in_python, a_request_goes_on_inline, chains_have_any_length,
         markers_pass_through_functions, a_marker_that_is_not_returned_does_nothing, errors_of_later_steps,
-        every_kind_of_request_goes_on, a_chain_can_be_interrupted, a_chain_times_out, other_contexts_get_their_turn,
-        time_slices_are_used_up, sleeping_waits, sleeping_in_a_coroutine, markers_are_types_of_the_package,
+        results_are_handed_on, one_without_a_name_ends_the_request, every_kind_of_request_goes_on,
+        a_chain_can_be_interrupted, a_chain_times_out, other_contexts_get_their_turn, time_slices_are_used_up,
+        sleeping_waits, others_run_while_one_sleeps, sleeping_in_a_coroutine, markers_are_types_of_the_package,
         nothing_is_left_behind
     ].
 
@@ -70,7 +72,15 @@ a_request_goes_on_in_erlang(_Config) ->
     ok = py:register_function(whoami, fun([]) -> self() end),
     Self = self(),
     {ok, Self} = py:eval(<<"erlang.schedule('whoami')">>),
-    ok = py:unregister_function(whoami).
+    ok = py:unregister_function(whoami),
+    ok = py_callback:register(<<"halve">>, fun([X]) -> X / 2 end),
+    ok = py:exec(<<"def halved(x): return erlang.schedule('halve', x)">>),
+    {ok, 2.5} = py:call('__main__', 'halved', [5]),
+    {ok, 2.5} = ep_ct:in_process(fun() ->
+        ok = py:exec(<<"import erlang\ndef handler(x): return erlang.schedule('halve', x)">>),
+        py:call(<<"__main__">>, "handler", [5])
+    end),
+    ok = py_callback:unregister(<<"halve">>).
 
 a_request_goes_on_in_python(_Config) ->
     {ok, 15} = py:call('__main__', in_python, [5]),
@@ -123,6 +133,29 @@ errors_of_later_steps(_Config) ->
     {error, {'AttributeError', _}} = py:eval(<<"erlang.schedule_py('__main__', 'no_such_function')">>),
     {error, {'ValueError', _}} = py:eval(<<"erlang.schedule_py('math', 'sqrt', [-1])">>),
     {error, {'TypeError', _}} = py:eval(<<"erlang.schedule_py('math', 'sqrt', [1, 2])">>).
+
+%% The very object goes on to the next step.
+results_are_handed_on(_Config) ->
+    ok = py:exec(<<"
+def shout(words, start=0, shouted=None):
+    shouted = [] if shouted is None else shouted
+    shouted += [word.upper() for word in words[start:start + 3]]
+    if start + 3 < len(words):
+        return erlang.schedule_inline('__main__', 'shout', args=[words, start + 3, shouted])
+    return shouted
+">>),
+    Words = [<<"w", (integer_to_binary(N))/binary>> || N <- lists:seq(1, 100)],
+    Shouted = [<<"W", (integer_to_binary(N))/binary>> || N <- lists:seq(1, 100)],
+    {ok, Shouted} = py:call('__main__', shout, [Words]).
+
+one_without_a_name_ends_the_request(_Config) ->
+    ok = py:exec(<<"
+def pauses(result):
+    erlang.schedule()
+    return result
+">>),
+    {ok, <<"done">>} = py:call('__main__', pauses, [<<"done">>]),
+    {ok, none} = py:eval(<<"erlang.schedule()">>).
 
 every_kind_of_request_goes_on(_Config) ->
     Self = self(),
@@ -186,6 +219,31 @@ sleeping_waits(_Config) ->
     true = Quick < 200_000,
     {error, {'ValueError', _}} = py:eval(<<"erlang.sleep(-1)">>),
     {error, timeout} = py:eval(<<"erlang.sleep(60)">>, #{}, 50).
+
+%% Other contexts and Erlang; also where all contexts share a GIL.
+others_run_while_one_sleeps(_Config) ->
+    Tester = self(),
+    ep_ct:with_contexts(2, fun([Sleeping, Other]) ->
+        [begin
+             Sleeper = ep_background:start(fun() -> Sleep(Sleeping) end),
+             ep_expect:message(<<"sleeps">>),
+             [{ok, 4.0} = py:call(Other, math, sqrt, [16]) || _ <- lists:seq(1, 100)],
+             true = is_process_alive(ep_background:pid(Sleeper)),
+             ok = py:interrupt(Sleeping),
+             {error, interrupted} = ep_background:result(Sleeper)
+         end || Sleep <- [
+             fun(Context) -> py_context:exec(Context, said_to(Tester, <<"erlang.sleep(600)">>)) end,
+             fun(Context) -> py_context:eval(Context, said_to(Tester, <<"erlang.sleep(600)">>)) end,
+             fun(Context) ->
+                 ok = py:exec(Context, said_to(Tester, <<"def nap(): erlang.sleep(600)">>)),
+                 py:call(Context, '__main__', nap, [], #{timeout => infinity})
+             end
+         ]]
+    end).
+
+said_to(Pid, Code) ->
+    true = Pid =:= whereis(scheduling_tester) orelse register(scheduling_tester, Pid),
+    [<<"import erlang\nerlang.send(erlang.whereis('scheduling_tester'), 'sleeps')\n">>, Code].
 
 sleeping_in_a_coroutine(_Config) ->
     ok = py:exec(<<"

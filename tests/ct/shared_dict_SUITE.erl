@@ -3,7 +3,8 @@
 
 -export([suite/0, all/0, init_per_suite/1, end_per_suite/1, end_per_testcase/2]).
 -export([
-    erlang_reads_what_it_wrote/1, python_reads_and_writes/1, python_types_survive/1, values_are_copies/1,
+    erlang_reads_what_it_wrote/1, erlang_reads_what_python_would_return/1, a_module_works_on_a_session/1,
+    a_handle_is_kept_in_globals/1, python_reads_and_writes/1, python_types_survive/1, values_are_copies/1,
     contexts_share_a_dict/1, missing_keys/1, dicts_are_apart/1, a_destroyed_dict_is_an_error/1,
     python_destroys_a_dict/1, a_dict_outlives_its_owner_where_it_is_held/1, a_dict_nobody_holds_is_freed/1,
     a_large_dict_is_freed/1,
@@ -14,7 +15,8 @@ suite() -> [{timetrap, {seconds, 60}}].
 
 all() ->
     [
-        erlang_reads_what_it_wrote, python_reads_and_writes, python_types_survive, values_are_copies,
+        erlang_reads_what_it_wrote, erlang_reads_what_python_would_return, a_module_works_on_a_session,
+        a_handle_is_kept_in_globals, python_reads_and_writes, python_types_survive, values_are_copies,
         contexts_share_a_dict, missing_keys, dicts_are_apart, a_destroyed_dict_is_an_error, python_destroys_a_dict,
         a_dict_outlives_its_owner_where_it_is_held, a_dict_nobody_holds_is_freed,
         a_large_dict_is_freed, what_is_no_dict_is_refused,
@@ -32,13 +34,79 @@ nothing_is_left_behind(Config) -> ep_ct:audit(Config).
 erlang_reads_what_it_wrote(_Config) ->
     {ok, Dict} = py:shared_dict_new(),
     true = is_reference(Dict),
-    ok = py:shared_dict_set(Dict, <<"config">>, #{host => <<"localhost">>, port => 8080}),
-    #{host := <<"localhost">>, port := 8080} = py:shared_dict_get(Dict, <<"config">>),
-    ok = py:shared_dict_set(Dict, <<"config">>, [1, {2, undefined}]),
-    [1, {2, undefined}] = py:shared_dict_get(Dict, <<"config">>),
+    ok = py:shared_dict_set(Dict, <<"config">>, #{<<"host">> => <<"localhost">>, <<"port">> => 8080}),
+    #{<<"host">> := <<"localhost">>, <<"port">> := 8080} = py:shared_dict_get(Dict, <<"config">>),
+    ok = py:shared_dict_set(Dict, <<"config">>, [1, {2, none}]),
+    [1, {2, none}] = py:shared_dict_get(Dict, <<"config">>),
     [<<"config">>] = py:shared_dict_keys(Dict),
     ok = py:shared_dict_del(Dict, <<"config">>),
     [] = py:shared_dict_keys(Dict).
+
+%% Whether Python has touched a value or not.
+erlang_reads_what_python_would_return(_Config) ->
+    {ok, Dict} = py:shared_dict_new(),
+    ok = py:exec(<<"from erlang import SharedDict">>),
+    Ref = make_ref(),
+    Terms = [atom, 'gr\x{fc}n', true, false, none, nil, undefined, #{host => <<"h">>, 1 => two, {a, b} => [c]},
+             {ok, [x, {}]}, "text", <<"text">>, <<255>>, -1, 1.5, [], {}, #{}, self(), Ref, {pair, <<"x">>}],
+    [begin
+         ok = py:shared_dict_set(Dict, <<"t">>, Term),
+         Read = py:shared_dict_get(Dict, <<"t">>),
+         {ok, Returned} = py:eval(<<"SharedDict(h)['t']">>, #{h => Dict}),
+         {Term, Returned} = {Term, Read},
+         {ok, none} = py:eval(<<"SharedDict(h).__setitem__('t', SharedDict(h)['t'])">>, #{h => Dict}),
+         {Term, Read} = {Term, py:shared_dict_get(Dict, <<"t">>)}
+     end || Term <- Terms],
+    ok = py:shared_dict_set(Dict, <<"t">>, #{name => 'gr\x{fc}n', size => undefined}),
+    #{<<"name">> := <<"grün"/utf8>>, <<"size">> := none} = py:shared_dict_get(Dict, <<"t">>),
+    %% How Python is to see a binary is not lost, and neither is a digit.
+    Large = 1 bsl 70,
+    ok = py:shared_dict_set(Dict, <<"t">>, {{bytes, <<"raw">>}, Large}),
+    {{bytes, <<"raw">>}, Large} = py:shared_dict_get(Dict, <<"t">>),
+    {ok, true} = py:eval(<<"SharedDict(h)['t'] == (b'raw', 2 ** 70)">>, #{h => Dict}).
+
+a_module_works_on_a_session(Config) ->
+    {Directory, Module} = ep_module:write(Config, <<"
+from erlang import SharedDict
+
+def take(handle, product):
+    session = SharedDict(handle)
+    basket = session['basket']
+    basket.append({'product': product, 'for': session['customer']})
+    session['basket'] = basket
+    return len(basket)
+
+def empty(handle):
+    session = SharedDict(handle)
+    del session['basket']
+    return [key for key in session.keys() if key in session]
+">>),
+    ok = py_import:add_path(Directory),
+    {ok, Session} = py:shared_dict_new(),
+    ok = py:shared_dict_set(Session, <<"customer">>, 17),
+    ok = py:shared_dict_set(Session, <<"basket">>, []),
+    {ok, 1} = py:call(Module, take, [Session, <<"tea">>]),
+    {ok, 2} = ep_ct:in_process(fun() -> py:call(Module, take, [Session, cake]) end),
+    [#{<<"product">> := <<"tea">>, <<"for">> := 17}, #{<<"product">> := <<"cake">>}] =
+        py:shared_dict_get(Session, <<"basket">>),
+    {ok, [<<"customer">>]} = py:call(Module, empty, [Session]),
+    [<<"customer">>] = py:shared_dict_keys(Session),
+    ok = py:shared_dict_destroy(Session),
+    {error, {'ValueError', _}} = py:call(Module, take, [Session, <<"tea">>]),
+    ok = py_import:clear_paths().
+
+a_handle_is_kept_in_globals(_Config) ->
+    {ok, Found} = py:shared_dict_new(),
+    {ok, none} = py:eval(<<"globals().update(handle=given)">>, #{<<"given">> => Found}),
+    ok = py:exec(<<"
+from erlang import SharedDict
+
+found = SharedDict(handle)
+found['primes'] = [n for n in range(2, 20) if all(n % d for d in range(2, n))]
+">>),
+    [2, 3, 5, 7, 11, 13, 17, 19] = py:shared_dict_get(Found, <<"primes">>),
+    ok = py:shared_dict_set(Found, <<"answer">>, 42),
+    {ok, 42} = py:eval(<<"found['answer']">>).
 
 python_reads_and_writes(_Config) ->
     {ok, Dict} = py:shared_dict_new(),

@@ -11,7 +11,8 @@
     a_full_state_takes_no_new_keys/1, the_limit_is_read_at_every_store/1, some_keys_are_reserved/1,
     the_builtin_callbacks_are_registered/1, the_state_ends_with_the_application/1, large_values_are_shared/1,
     what_has_no_python_form_is_an_error/1, a_key_without_a_python_form_is_listed/1, keys_have_a_size/1,
-    registered_functions_hide_nothing/1, nothing_is_left_behind/1
+    registered_functions_hide_nothing/1, the_module_has_the_same_functions/1, results_are_kept_for_later/1,
+    nothing_is_left_behind/1
 ]).
 
 -define(WRITERS, 8).
@@ -27,7 +28,8 @@ all() ->
         a_full_state_takes_no_new_keys, the_limit_is_read_at_every_store, some_keys_are_reserved,
         the_builtin_callbacks_are_registered, the_state_ends_with_the_application, large_values_are_shared,
         what_has_no_python_form_is_an_error, a_key_without_a_python_form_is_listed, keys_have_a_size,
-        registered_functions_hide_nothing, nothing_is_left_behind
+        registered_functions_hide_nothing, the_module_has_the_same_functions, results_are_kept_for_later,
+        nothing_is_left_behind
     ].
 
 init_per_suite(Config) -> ep_ct:init_suite(Config).
@@ -285,6 +287,64 @@ registered_functions_hide_nothing(_Config) ->
     {ok, none} = py:eval(<<"__import__('erlang').state_set('k', 1)">>),
     {ok, 1} = py:state_fetch(<<"k">>),
     ok = py_state:register_callbacks().
+
+the_module_has_the_same_functions(_Config) ->
+    ok = py_state:store(<<"shelf">>, #{books => [1, 2]}),
+    {ok, #{books := [1, 2]}} = py_state:fetch(<<"shelf">>),
+    {ok, #{books := [1, 2]}} = py:state_fetch(<<"shelf">>),
+    3 = py_state:incr(<<"visits">>, 3),
+    4 = py_state:incr(<<"visits">>),
+    3 = py_state:decr(<<"visits">>),
+    1 = py_state:decr(<<"visits">>, 2),
+    [<<"shelf">>, <<"visits">>] = lists:sort(py_state:keys()),
+    ok = py_state:remove(<<"shelf">>),
+    {error, not_found} = py_state:fetch(<<"shelf">>),
+    {error, reserved_key} = py_state:store('$shelf', 1),
+    %% What is there is not touched.
+    ok = py_state:init_tab(),
+    ok = py_state:register_callbacks(),
+    {ok, 1} = py_state:fetch(<<"visits">>),
+    ok = py_state:clear(),
+    [] = py_state:keys().
+
+%% Whichever side comes first computes what the other one finds.
+results_are_kept_for_later(_Config) ->
+    ok = py:exec(<<"
+import hashlib
+from erlang import state_get, state_set, state_incr
+
+def vector(text):
+    state_incr('computed')
+    return [ord(letter) / 2 for letter in text]
+
+def kept_vector(text):
+    key = 'vector:' + hashlib.sha256(text.encode()).hexdigest()
+    kept = state_get(key)
+    if kept is None:
+        kept = vector(text)
+        state_set(key, kept)
+    return kept
+">>),
+    Kept = fun(Text) ->
+        Key = <<"vector:", (hash(Text))/binary>>,
+        case py:state_fetch(Key) of
+            {ok, Vector} ->
+                Vector;
+            {error, not_found} ->
+                {ok, Vector} = py:call('__main__', vector, [Text]),
+                ok = py:state_store(Key, Vector),
+                Vector
+        end
+    end,
+    {ok, [48.5, 49.0]} = py:call('__main__', kept_vector, [<<"ab">>]),
+    [48.5, 49.0] = Kept(<<"ab">>),
+    [49.5] = Kept(<<"c">>),
+    {ok, [49.5]} = py:call('__main__', kept_vector, [<<"c">>]),
+    {ok, 2} = py:state_fetch(<<"computed">>).
+
+hash(Text) ->
+    {ok, Digits} = py:eval(<<"hashlib.sha256(text.encode()).hexdigest()">>, #{text => Text}),
+    Digits.
 
 with_most(Most, Fun) ->
     ok = application:set_env(erlang_python, max_state_entries, Most),

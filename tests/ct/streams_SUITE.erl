@@ -3,9 +3,10 @@
 
 -export([suite/0, all/0, init_per_suite/1, end_per_suite/1, init_per_testcase/2, end_per_testcase/2]).
 -export([
-    items_are_collected/1, expressions_are_collected/1, generators_of_the_process_are_collected/1,
-    items_are_sent_as_they_come/1, an_empty_iterable_is_only_done/1, another_process_gets_the_items/1,
-    keyword_arguments/1, async_generators_work/1, items_of_all_kinds/1, a_long_stream_keeps_its_order/1
+    items_are_collected/1, lines_of_a_file_are_collected/1, expressions_are_collected/1,
+    generators_of_the_process_are_collected/1, items_are_sent_as_they_come/1, an_empty_iterable_is_only_done/1,
+    another_process_gets_the_items/1, keyword_arguments/1, async_generators_work/1, items_of_all_kinds/1,
+    a_long_stream_keeps_its_order/1
 ]).
 -export([
     a_cancelled_stream_is_silent/1, a_cancelled_generator_cleans_up/1, a_stream_that_waits_is_cancelled/1,
@@ -13,6 +14,7 @@
     a_function_that_fails/1, a_generator_of_generators/1, names_are_checked/1, others_are_served_meanwhile/1
 ]).
 -export([
+    a_killed_caller_ends_its_list/1, a_list_that_never_ends_is_interrupted/1, what_a_generator_returns_is_no_item/1,
     a_window_bounds_what_is_sent/1, a_stream_ends_with_its_context/1, many_streams_at_once/1,
     an_interrupt_ends_the_item/1, wrong_options_are_refused/1, nothing_is_left_behind/1
 ]).
@@ -21,14 +23,15 @@ suite() -> [{timetrap, {seconds, 60}}].
 
 all() ->
     [
-        items_are_collected, expressions_are_collected, generators_of_the_process_are_collected,
-        items_are_sent_as_they_come, an_empty_iterable_is_only_done, another_process_gets_the_items,
-        keyword_arguments, async_generators_work, items_of_all_kinds, a_long_stream_keeps_its_order,
-        a_cancelled_stream_is_silent, a_cancelled_generator_cleans_up, a_stream_that_waits_is_cancelled,
-        a_dead_owner_ends_the_stream, a_generator_that_raises, what_cannot_be_iterated_is_an_error,
-        a_function_that_fails, a_generator_of_generators, names_are_checked, others_are_served_meanwhile,
-        a_window_bounds_what_is_sent, a_stream_ends_with_its_context, many_streams_at_once,
-        an_interrupt_ends_the_item, wrong_options_are_refused, nothing_is_left_behind
+        items_are_collected, lines_of_a_file_are_collected, expressions_are_collected,
+        generators_of_the_process_are_collected, items_are_sent_as_they_come, an_empty_iterable_is_only_done,
+        another_process_gets_the_items, keyword_arguments, async_generators_work, items_of_all_kinds,
+        a_long_stream_keeps_its_order, a_cancelled_stream_is_silent, a_cancelled_generator_cleans_up,
+        a_stream_that_waits_is_cancelled, a_dead_owner_ends_the_stream, a_generator_that_raises,
+        what_cannot_be_iterated_is_an_error, a_function_that_fails, a_generator_of_generators, names_are_checked,
+        others_are_served_meanwhile, a_killed_caller_ends_its_list, a_list_that_never_ends_is_interrupted,
+        what_a_generator_returns_is_no_item, a_window_bounds_what_is_sent, a_stream_ends_with_its_context,
+        many_streams_at_once, an_interrupt_ends_the_item, wrong_options_are_refused, nothing_is_left_behind
     ].
 
 init_per_suite(Config) -> ep_ct:init_suite(Config).
@@ -80,7 +83,23 @@ items_are_collected(_Config) ->
     {ok, []} = py:stream("builtins", <<"list">>, []),
     {ok, [1, 3, 6]} = py:stream(itertools, accumulate, [[1, 2, 3]]).
 
+%% From a module of the user's, to be worked on in Erlang.
+lines_of_a_file_are_collected(Config) ->
+    {Directory, Module} = ep_module:write(Config, <<"
+def lines(path):
+    with open(path, encoding='utf-8') as file:
+        for line in file:
+            yield line.rstrip()
+">>),
+    ok = py_import:add_path(Directory),
+    File = filename:join(Directory, <<"lines.txt">>),
+    ok = file:write_file(File, <<"one\ntwo words\n\ngrün\n"/utf8>>),
+    {ok, [<<"one">>, <<"two words">>, <<>>, <<"grün"/utf8>>]} = py:stream(Module, lines, [File]),
+    {error, {'FileNotFoundError', _}} = py:stream(Module, lines, [<<"/no/such/file">>]),
+    ok = py_import:clear_paths().
+
 expressions_are_collected(_Config) ->
+    {ok, [0, 3, 6, 9]} = py:stream_eval(<<"(n for n in range(12) if n % 3 == 0)">>),
     {ok, [0, 1, 4, 9, 16, 25, 36, 49, 64, 81]} = py:stream_eval(<<"(x**2 for x in range(10))">>),
     {ok, [<<"H">>, <<"E">>, <<"L">>, <<"L">>, <<"O">>]} = py:stream_eval(<<"(c.upper() for c in 'hello')">>),
     {ok, [0, 1, 2, 3, 4]} = py:stream_eval("iter(range(5))"),
@@ -198,7 +217,20 @@ a_dead_owner_ends_the_stream(_Config) ->
 a_generator_that_raises(_Config) ->
     {ok, Ref} = py:stream_start('__main__', failing, [3]),
     {[0, 1, 2], {error, {'ValueError', "enough"}}} = events(Ref),
-    {error, {'ValueError', "enough"}} = py:stream('__main__', failing, [3]).
+    {error, {'ValueError', "enough"}} = py:stream('__main__', failing, [3]),
+    ok = py:exec(<<"
+async def failing_ticks():
+    yield 'tick'
+    raise KeyError('no more')
+">>),
+    {ok, Async} = py:stream_start('__main__', failing_ticks, []),
+    {[<<"tick">>], {error, {'KeyError', "'no more'"}}} = events(Async),
+    %% The event loop around it is closed, and not when somebody collects it.
+    ok = py:exec(<<"import gc, os; gc.disable()">>),
+    {ok, Open} = py:eval(<<"len(os.listdir('/dev/fd'))">>),
+    [{error, {'KeyError', _}} = py:stream('__main__', failing_ticks, []) || _ <- lists:seq(1, 10)],
+    {ok, Still} = py:eval(<<"gc.enable() or len(os.listdir('/dev/fd'))">>),
+    true = Still < Open + 10.
 
 what_cannot_be_iterated_is_an_error(_Config) ->
     {ok, Ref} = py:stream_start(math, sqrt, [16]),
@@ -211,6 +243,25 @@ a_function_that_fails(_Config) ->
     {ok, Unknown} = py:stream_start(no_such_module, f, []),
     {[], {error, {'ModuleNotFoundError', _}}} = events(Unknown),
     {error, {'AttributeError', _}} = py:stream(math, no_such_function, []).
+
+%% That is for whoever delegates to it.
+what_a_generator_returns_is_no_item(_Config) ->
+    ok = py:exec(<<"
+def returning():
+    yield 1
+    return (n for n in (2, 3))
+
+def delegating():
+    yield from (yield from returning())
+
+def making():
+    return returning()
+">>),
+    {ok, [1]} = py:stream('__main__', returning, []),
+    {ok, [1, 2, 3]} = py:stream('__main__', delegating, []),
+    {ok, [1]} = py:stream('__main__', making, []),
+    {ok, Ref} = py:stream_start('__main__', returning, []),
+    {[1], done} = events(Ref).
 
 %% Only the outer one is iterated over; what it gives has no Erlang form, and so is its str().
 a_generator_of_generators(_Config) ->
@@ -233,6 +284,53 @@ others_are_served_meanwhile(_Config) ->
     ok = py:stream_cancel(Ref),
     exit(Owner, kill),
     true = lists:nth(10, lists:sort(Took)) < 100_000.
+
+%% One that waits for a list of what never ends.
+a_killed_caller_ends_its_list(_Config) ->
+    with_endless(fun(Context, Module) ->
+        Caller = ep_background:start(fun() -> collect(Context, Module) end),
+        ep_expect:message(<<"begun">>),
+        ok = ep_background:kill(Caller),
+        ep_expect:message(<<"cleaned up">>),
+        ep_expect:idle(Context)
+    end).
+
+a_list_that_never_ends_is_interrupted(_Config) ->
+    with_endless(fun(Context, Module) ->
+        Caller = ep_background:start(fun() -> collect(Context, Module) end),
+        ep_expect:message(<<"begun">>),
+        ok = py:interrupt(Context),
+        {error, interrupted} = ep_background:result(Caller),
+        ep_expect:message(<<"cleaned up">>),
+        ep_expect:idle(Context)
+    end).
+
+collect(Context, Module) ->
+    ok = py_context_router:bind_context(Context),
+    py:stream(Module, endless, []).
+
+%% A generator that tells when it begins, and when it is closed.
+with_endless(Fun) ->
+    Module = ep_module:name(),
+    ep_ct:with_context(fun(Context) ->
+        ok = py_context:exec(Context, ["
+import erlang, itertools, sys, time, types
+
+def endless():
+    erlang.send(tester, 'begun')
+    try:
+        for n in itertools.count():
+            time.sleep(0.001)
+            yield n
+    finally:
+        erlang.send(tester, 'cleaned up')
+
+sys.modules['", Module, "'] = types.ModuleType('", Module, "')
+sys.modules['", Module, "'].endless = endless
+"]),
+        {ok, none} = py_context:eval(Context, <<"globals().update(tester=pid)">>, #{pid => self()}),
+        Fun(Context, Module)
+    end).
 
 a_window_bounds_what_is_sent(_Config) ->
     {ok, Ref} = py:stream_start('__main__', endless, [], #{window => 5}),

@@ -3,8 +3,8 @@
 
 -export([suite/0, all/0, init_per_suite/1, end_per_suite/1, init_per_testcase/2, end_per_testcase/2]).
 -export([
-    a_span_has_these_keys/1, spans_nest/1, events_are_in_their_span/1, exceptions_are_errors/1,
-    functions_are_traced/1, coroutine_functions_are_traced/1, generators_are_traced/1,
+    a_span_has_these_keys/1, evaluated_code_is_traced/1, spans_nest/1, events_are_in_their_span/1,
+    exceptions_are_errors/1, functions_are_traced/1, coroutine_functions_are_traced/1, generators_are_traced/1,
     nothing_is_made_while_off/1, spans_are_there_when_exec_returns/1, times_are_those_of_the_clock/1
 ]).
 -export([
@@ -20,8 +20,8 @@ suite() -> [{timetrap, {seconds, 60}}].
 
 all() ->
     [
-        a_span_has_these_keys, spans_nest, events_are_in_their_span, exceptions_are_errors, functions_are_traced,
-        coroutine_functions_are_traced, generators_are_traced, nothing_is_made_while_off,
+        a_span_has_these_keys, evaluated_code_is_traced, spans_nest, events_are_in_their_span, exceptions_are_errors,
+        functions_are_traced, coroutine_functions_are_traced, generators_are_traced, nothing_is_made_while_off,
         spans_are_there_when_exec_returns, times_are_those_of_the_clock, threads_have_parents_of_their_own,
         tasks_have_parents_of_their_own, what_is_sent_to_a_thread_has_its_parent, contexts_trace_at_once,
         ids_are_unique, attributes_of_all_kinds, a_span_begins_once_at_a_time, the_oldest_go_first, a_flood_is_bounded,
@@ -65,6 +65,26 @@ with erlang.Span('process-request', user_id=123):
     ok = py:clear_traces(),
     {ok, []} = py:get_traces(),
     ok = py:disable_tracing().
+
+%% It ends with a block, and so has no value.
+evaluated_code_is_traced(Config) ->
+    {ok, none} = py:eval(<<"
+import erlang
+
+with erlang.Span('weigh', parcel=7) as span:
+    span.event('on the scales', grams=350)
+    weight = 0.35
+">>),
+    {ok, 0.35} = py:eval(<<"weight">>),
+    {ok, [#{name := <<"weigh">>, attributes := #{<<"parcel">> := 7}, status := ok,
+            events := [#{name := <<"on the scales">>, attrs := #{<<"grams">> := 350}}]}]} = py:get_traces(),
+    ok = py:clear_traces(),
+    {error, {'ValueError', "too heavy"}} = py:eval(ctx(Config), <<"
+import erlang
+with erlang.Span('weigh'):
+    raise ValueError('too heavy')
+">>),
+    {ok, [#{status := error, end_attrs := #{<<"exception">> := <<"too heavy">>}}]} = py:get_traces().
 
 spans_nest(Config) ->
     Spans = traced(Config, <<"
@@ -464,13 +484,23 @@ a_killed_tracer_comes_back(Config) ->
     [_] = traced(Config, <<"with Span('kept'): pass">>),
     [begin
          Pid = whereis(py_tracer),
+         Before(Pid),
          exit(Pid, kill),
          ep_ct:wait_until(fun() -> not lists:member(whereis(py_tracer), [Pid, undefined]) end),
-         {ok, Before} = py:get_traces(),
+         {ok, Kept} = py:get_traces(),
          Spans = traced(Config, <<"with Span('more'): pass">>),
-         true = length(Spans) =:= length(Before) + 1
-     end || _ <- [1, 2, 3]],
+         true = length(Spans) =:= length(Kept) + 1
+     end || Before <- [fun(_) -> ok end, fun(Pid) -> has_much_to_do(Pid, Config) end, fun(_) -> ok end]],
     {ok, [#{name := <<"kept">>} | _]} = py:get_traces().
+
+%% As much as it may have, so that more is being dropped.
+has_much_to_do(Pid, Config) ->
+    ok = sys:suspend(Pid),
+    ok = py:exec(ctx(Config), <<"
+for n in range(21000):
+    with Span('never seen'):
+        pass
+">>).
 
 a_context_ends_while_it_traces(_Config) ->
     [begin

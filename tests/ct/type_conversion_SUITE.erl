@@ -4,7 +4,8 @@
 -export([suite/0, all/0, init_per_suite/1, end_per_suite/1, end_per_testcase/2]).
 -export([
     terms_reach_python_as_their_counterparts/1, big_integers_reach_python_exactly/1,
-    a_binary_that_is_no_text_arrives_as_bytes/1, a_memoryview_shares_the_binary/1
+    a_binary_that_is_no_text_arrives_as_bytes/1, a_memoryview_shares_the_binary/1,
+    a_memoryview_outlives_its_caller/1
 ]).
 -export([
     values_reach_erlang_as_their_counterparts/1, big_integers_come_back_as_decimal_strings/1,
@@ -28,14 +29,15 @@ all() ->
     [
         terms_reach_python_as_their_counterparts, big_integers_reach_python_exactly,
         a_binary_that_is_no_text_arrives_as_bytes, a_memoryview_shares_the_binary,
-        values_reach_erlang_as_their_counterparts, big_integers_come_back_as_decimal_strings,
-        big_integers_come_back_exactly_when_configured, objects_without_a_form_come_back_as_text,
-        documented_workarounds_give_their_results, sets_come_back_as_lists, arrays_come_back_as_lists, terms_survive_a_round_trip,
-        random_terms_survive_a_round_trip, opaque_terms_survive_a_round_trip, large_binaries_survive_a_round_trip,
-        atoms_become_strings_for_good, map_keys_become_dict_keys, a_key_python_cannot_hash_is_refused,
-        keyword_arguments_come_from_maps, bad_keyword_arguments_are_refused, locals_take_atom_and_binary_keys,
-        an_improper_list_is_refused, nesting_is_bounded_both_ways, a_cyclic_value_is_refused,
-        a_nul_byte_is_data_but_not_code, conversion_of_results_makes_no_atoms, nothing_is_left_behind
+        a_memoryview_outlives_its_caller, values_reach_erlang_as_their_counterparts,
+        big_integers_come_back_as_decimal_strings, big_integers_come_back_exactly_when_configured,
+        objects_without_a_form_come_back_as_text, documented_workarounds_give_their_results, sets_come_back_as_lists,
+        arrays_come_back_as_lists, terms_survive_a_round_trip, random_terms_survive_a_round_trip,
+        opaque_terms_survive_a_round_trip, large_binaries_survive_a_round_trip, atoms_become_strings_for_good,
+        map_keys_become_dict_keys, a_key_python_cannot_hash_is_refused, keyword_arguments_come_from_maps,
+        bad_keyword_arguments_are_refused, locals_take_atom_and_binary_keys, an_improper_list_is_refused,
+        nesting_is_bounded_both_ways, a_cyclic_value_is_refused, a_nul_byte_is_data_but_not_code,
+        conversion_of_results_makes_no_atoms, nothing_is_left_behind
     ].
 
 init_per_suite(Config) -> ep_ct:init_suite(Config).
@@ -92,6 +94,25 @@ a_memoryview_shares_the_binary(_Config) ->
         py:eval(<<"(type(v).__name__, v.readonly, len(v), bytes(v[:3]))">>, #{v => {memoryview, Binary}}),
     {error, {'TypeError', _}} = py:eval(<<"v.__setitem__(0, 1)">>, #{v => {memoryview, Binary}}),
     {ok, Binary} = py:eval(<<"v">>, #{v => {memoryview, Binary}}).
+
+%% What it reads is there as long as the view, whatever becomes of the process that had the binary.
+a_memoryview_outlives_its_caller(_Config) ->
+    ep_ct:with_context(fun(Context) ->
+        [begin
+             ok = ep_ct:in_process(fun() ->
+                 Binary = binary:copy(<<"0123456789">>, Size div 10),
+                 <<_:3/binary, Part/binary>> = Binary, % one that is part of another
+                 {ok, none} = py_context:eval(Context, <<"globals().update(view=v[2:], part=p)">>,
+                                              #{v => {memoryview, Binary}, p => {memoryview, Part}}),
+                 ok
+             end),
+             [garbage_collect(Pid) || Pid <- processes()],
+             {ok, true} = py_context:eval(Context, <<"(view == (b'0123456789' * (n // 10))[2:], part[:2] == b'34', "
+                                                     "len(part) == n - 3) == (True, True, True)">>, #{n => Size})
+         end || Size <- [100, 10_000, 10_000_000]],
+        {ok, <<>>} = py_context:eval(Context, <<"v">>, #{v => {memoryview, <<>>}}),
+        {ok, <<"8642">>} = py_context:eval(Context, <<"v[8:1:-2]">>, #{v => {memoryview, <<"0123456789">>}})
+    end).
 
 seen(Term) ->
     py:eval(<<"(type(v).__name__, ascii(v))">>, #{v => Term}).

@@ -6,7 +6,7 @@
 
 -export([suite/0, all/0, init_per_suite/1, end_per_suite/1, init_per_testcase/2, end_per_testcase/2]).
 -export([
-    made_once/1, a_change_makes_it_anew/1, a_moved_one_is_made_anew/1, uv_is_preferred/1, extras/1,
+    made_once/1, a_change_makes_it_anew/1, a_moved_one_is_made_anew/1, uv_is_preferred/1, relative_paths/1, extras/1,
     lines_as_they_come/1, lines_of_any_kind/1
 ]).
 -export([
@@ -22,10 +22,10 @@ suite() -> [{timetrap, {seconds, 120}}].
 
 all() ->
     [
-        made_once, a_change_makes_it_anew, a_moved_one_is_made_anew, uv_is_preferred, extras, lines_as_they_come,
-        lines_of_any_kind, a_failure_changes_nothing, a_failure_leaves_nothing, an_active_one, one_at_a_time,
-        others_at_the_same_time, a_killed_caller, a_caller_killed_in_the_line, a_stopped_application, a_killed_VM,
-        data_of_somebody, a_link, missing_files, other_pythons, no_installer, options_that_cannot_be,
+        made_once, a_change_makes_it_anew, a_moved_one_is_made_anew, uv_is_preferred, relative_paths, extras,
+        lines_as_they_come, lines_of_any_kind, a_failure_changes_nothing, a_failure_leaves_nothing, an_active_one,
+        one_at_a_time, others_at_the_same_time, a_killed_caller, a_caller_killed_in_the_line, a_stopped_application,
+        a_killed_VM, data_of_somebody, a_link, missing_files, other_pythons, no_installer, options_that_cannot_be,
         a_full_disk, a_read_only_disk, nothing_is_left_behind
     ].
 
@@ -93,6 +93,25 @@ uv_is_preferred(Config) ->
     [Path, File] = [list_to_binary(Name) || Name <- [venv(Config), file(Config)]],
     ok = ep_venv:with_installer(fun() -> py:ensure_venv(Path, File) end),
     ?assertEqual("by uv", installed(Config)).
+
+%% From where the VM works, as a project names them.
+relative_paths(Config) ->
+    requirements(Config, good("one")),
+    {ok, Before} = file:get_cwd(),
+    ok = file:set_cwd(proplists:get_value(folder, Config)),
+    try
+        ok = ep_venv:with_installer(fun() -> py:ensure_venv("priv/venv", "requirements.txt", [{installer, uv}]) end),
+        {ok, <<"one">>} = py:eval(<<"import sys; __import__('thing'); sys.modules.pop('thing').VALUE">>),
+        ok = py:deactivate_venv(),
+        ok = py:activate_venv(<<"priv/venv">>),
+        ok = file:set_cwd(Before),
+        %% It is what was named then, wherever the VM works afterwards.
+        {ok, <<"one">>} = py:eval(<<"import sys; __import__('thing'); sys.modules.pop('thing').VALUE">>),
+        {ok, #{<<"venv_path">> := Path}} = py:venv_info(),
+        ?assertEqual(filename:join(proplists:get_value(folder, Config), "priv/venv"), binary_to_list(Path))
+    after
+        file:set_cwd(Before)
+    end.
 
 extras(Config) ->
     File = ep_venv:write(filename:join(proplists:get_value(folder, Config), "pyproject.toml"), "[project]\n"),
