@@ -31,13 +31,17 @@ namespace {
     }
 }
 
-py::Ref call_erlang(ModuleState &state, PyObject *name, PyObject *const *args, Py_ssize_t count) {
+py::Ref call_erlang(ModuleState &state, PyObject *name, PyObject *const *args, Py_ssize_t count, uint32_t flags) {
     if (!PyUnicode_Check(name) && Py_TYPE(name) != reinterpret_cast<PyTypeObject *>(state.atom.get())) {
         py::raise(PyExc_TypeError, "erlang.call() takes the name of a registered function as a str, not %.100s",
                   Py_TYPE(name)->tp_name);
     }
     Interpreter &interpreter = *state.interpreter;
     ep_interp *interp = current_interp();
+    const bool alone = (flags & EP_CALL_ALONE) != 0;
+    if (alone && interp != nullptr && was_interrupted(*interp)) {
+        return py::Ref::borrow(Py_None); // nobody runs it any more, and what cleans up does not fail for that
+    }
     HostEnv env;
     ERL_NIF_TERM name_term = encode(env.get(), interpreter, name);
     std::vector<ERL_NIF_TERM> terms;
@@ -48,10 +52,10 @@ py::Ref call_erlang(ModuleState &state, PyObject *name, PyObject *const *args, P
     ERL_NIF_TERM list = enif_make_list_from_array(env.get(), terms.data(), static_cast<unsigned>(terms.size()));
     ep_answer answer;
     if (interp != nullptr) {
-        engine().host->call(interp->context, env.give_away(), name_term, list, &answer);
+        engine().host->call(interp->context, env.give_away(), name_term, list, flags, &answer);
     } else {
         Py_BEGIN_ALLOW_THREADS;
-        engine().host->call(nullptr, env.give_away(), name_term, list, &answer);
+        engine().host->call(nullptr, env.give_away(), name_term, list, flags, &answer);
         Py_END_ALLOW_THREADS;
     }
     struct Done {
@@ -66,18 +70,29 @@ py::Ref call_erlang(ModuleState &state, PyObject *name, PyObject *const *args, P
     if (answer.status == EP_FAILED) {
         raise_failed(interpreter, answer);
     }
+    if (alone && interp != nullptr && answer.status == EP_INTERRUPTED && was_interrupted(*interp)) {
+        return py::Ref::borrow(Py_None); // the exception is on its way
+    }
     raise_unanswered(interp, state, answer.status, name);
+}
+
+PyObject *call_with(PyObject *module, PyObject *const *args, Py_ssize_t count, uint32_t flags) noexcept {
+    return guarded([&] {
+        if (count < 1) {
+            py::raise(PyExc_TypeError, "erlang.call() takes the name of a registered function and its arguments");
+        }
+        return call_erlang(state_of(module), args[0], args + 1, count - 1, flags);
+    });
 }
 
 } // namespace
 
 PyObject *call_function(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept {
-    return guarded([&] {
-        if (count < 1) {
-            py::raise(PyExc_TypeError, "erlang.call() takes the name of a registered function and its arguments");
-        }
-        return call_erlang(state_of(module), args[0], args + 1, count - 1);
-    });
+    return call_with(module, args, count, 0);
+}
+
+PyObject *call_function_alone(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept {
+    return call_with(module, args, count, EP_CALL_ALONE);
 }
 
 } // namespace ep

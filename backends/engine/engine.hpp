@@ -86,12 +86,15 @@ struct ep_interp {
     ErlNifEnv *send_env = nullptr;
     bool sending = false;
     std::unique_ptr<ep::FlatWriter> spare_writer;
+    py::Ref printed; // what the running code has printed and not sent, as _output.py keeps it; made when it prints
 
-    std::mutex interrupt_mutex; // guards the next four; taken attached
+    std::mutex interrupt_mutex; // guards the next six; taken attached
     uint64_t running = 0;       // serial of the request whose code runs
     uint64_t interrupted = 0;   // serial of the one that was sent an asynchronous exception
     uint64_t told = 0;          // serial of the one whose erlang.call has just raised the exception itself
+    uint64_t reached = 0;       // serial of the one whose code has got the exception, one way or the other
     bool importing = false;     // the import system itself is at work for it; kept without a GIL only
+    unsigned import_locks = 0;  // how often it has the lock of the whole import system; the same
 
     // Drops every object, before the interpreter or the thread state ends. Attached.
     void clear();
@@ -146,7 +149,23 @@ public:
 private:
     ep_interp &interp_;
     uint64_t below_ = 0;
+    uint64_t reached_below_ = 0;
     bool importing_below_ = false;
+    unsigned import_locks_below_ = 0;
+};
+
+// Around code that may print: what is left without a newline at its end is sent then, and does not get between the
+// lines of the code below it on the stack. Attached; no exception is set at either end.
+class Printing {
+public:
+    explicit Printing(ep_interp &interp) : interp_(interp), below_(std::move(interp.printed)) {}
+    ~Printing();
+    Printing(const Printing &) = delete;
+    Printing &operator=(const Printing &) = delete;
+
+private:
+    ep_interp &interp_;
+    py::Ref below_;
 };
 
 // Sends the request an exception if it is the one that runs and nothing is in the way. Another thread than its own,
@@ -170,6 +189,11 @@ private:
     bool before_ = false;
     bool entered_ = false;
 };
+
+// Around the lock of the whole import system, for which the same holds: a module's lock that dies takes it, its last
+// reference may be a traceback's. False: the request was interrupted before, which is raised.
+bool before_import_lock();
+void after_import_lock();
 
 // Makes the import system of the attached interpreter say when it works. Without a GIL only.
 void watch_imports();
@@ -197,6 +221,8 @@ void collect_dead_spaces(Interpreter &interpreter);
 
 // The interrupt of the request that runs is raised by the caller: what is pending of it will not be raised any more.
 void forget_interrupt(ep_interp &interp);
+// Whether the code that runs has been interrupted, and cleans up now.
+bool was_interrupted(ep_interp &interp);
 
 // Refuses what would fork, exec or spawn. Before Python is initialised.
 void install_sandbox();

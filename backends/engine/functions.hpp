@@ -57,6 +57,7 @@ inline std::string_view utf8(PyObject *text) {
 
 // erlang.call(name, *args)
 PyObject *call_function(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
+PyObject *call_function_alone(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
 // erlang.send(destination, message)
 PyObject *send_message(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
 // erlang.whereis(name)
@@ -67,6 +68,9 @@ PyObject *make_atom_object(PyObject *module, PyObject *name) noexcept;
 // messages.cpp: (feed, message), (feed)
 PyObject *feed_message(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
 PyObject *feed_is_open(PyObject *module, PyObject *feed) noexcept;
+
+// output.cpp
+PyObject *of_request(PyObject *module, PyObject *make) noexcept;
 
 // stores.cpp
 PyObject *store_get(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;

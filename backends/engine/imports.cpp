@@ -17,8 +17,27 @@ PyObject *watched(PyObject *original, PyObject *const *args, Py_ssize_t count, P
     return guard.leave(PyObject_Vectorcall(original, args, static_cast<size_t>(count), names));
 }
 
+PyObject *watched_acquire(PyObject *original, PyObject *) noexcept {
+    if (!before_import_lock()) {
+        return nullptr;
+    }
+    PyObject *result = PyObject_CallNoArgs(original);
+    if (result == nullptr) {
+        after_import_lock();
+    }
+    return result;
+}
+
+PyObject *watched_release(PyObject *original, PyObject *) noexcept {
+    PyObject *result = PyObject_CallNoArgs(original);
+    after_import_lock();
+    return result;
+}
+
 PyMethodDef import_method = {"watched_import", py::as_function(watched<true>), METH_FASTCALL | METH_KEYWORDS, nullptr};
 PyMethodDef code_method = {"watched_code", py::as_function(watched<false>), METH_FASTCALL | METH_KEYWORDS, nullptr};
+PyMethodDef acquire_method = {"acquire_lock", watched_acquire, METH_NOARGS, nullptr};
+PyMethodDef release_method = {"release_lock", watched_release, METH_NOARGS, nullptr};
 
 void watch(PyObject *module, const char *name, PyMethodDef &method) {
     py::Ref original = py::Ref::steal(PyObject_GetAttrString(module, name));
@@ -38,6 +57,9 @@ void watch_imports() {
         watch(module.get(), name, import_method);
     }
     watch(module.get(), "_call_with_frames_removed", code_method);
+    py::Ref locks = py::Ref::check(PyImport_ImportModule("_imp"));
+    watch(locks.get(), "acquire_lock", acquire_method);
+    watch(locks.get(), "release_lock", release_method);
 }
 
 } // namespace ep

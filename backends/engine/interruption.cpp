@@ -29,6 +29,7 @@ bool is_importing(PyThreadState *thread) {
 void set_interrupted(ep_interp &interp) {
     py::compat::set_async_exception(interp.thread, interp.interpreter->state->interrupted.get());
     interp.interrupted = interp.running;
+    interp.reached = interp.running;
 }
 
 // What is on its way to the thread. With interrupt_mutex.
@@ -43,7 +44,8 @@ void take_back(ep_interp &interp) {
 bool raise_interrupted(ep_interp &interp, uint64_t serial) {
     std::lock_guard lock{interp.interrupt_mutex};
     // With a GIL its thread does not run now, and can be looked at; without one it says itself what it does.
-    const bool wrong_moment = py::compat::has_gil ? is_importing(interp.thread) : interp.importing;
+    const bool wrong_moment =
+        py::compat::has_gil ? is_importing(interp.thread) : interp.importing || interp.import_locks != 0;
     if (interp.running != serial || wrong_moment) {
         return false;
     }
@@ -89,18 +91,51 @@ PyObject *Importing::leave(PyObject *result) {
     return nullptr;
 }
 
+bool before_import_lock() {
+    ep_interp *interp = current_interp();
+    if (interp == nullptr) {
+        return true;
+    }
+    std::lock_guard lock{interp->interrupt_mutex};
+    if (interp->interrupted != 0 && py::compat::async_exception_pending(interp->thread)) {
+        py::compat::set_async_exception(interp->thread, nullptr);
+        PyErr_SetNone(interp->interpreter->state->interrupted.get());
+        return false;
+    }
+    ++interp->import_locks;
+    return true;
+}
+
+void after_import_lock() {
+    if (ep_interp *interp = current_interp()) {
+        std::lock_guard lock{interp->interrupt_mutex};
+        interp->import_locks -= interp->import_locks != 0 ? 1 : 0;
+    }
+}
+
 void forget_interrupt(ep_interp &interp) {
     std::lock_guard lock{interp.interrupt_mutex};
     interp.told = interp.running;
+    interp.reached = interp.running;
     take_back(interp);
+}
+
+bool was_interrupted(ep_interp &interp) {
+    std::lock_guard lock{interp.interrupt_mutex};
+    return interp.running != 0 && interp.reached == interp.running;
 }
 
 Running::Running(ep_interp &interp, uint64_t serial) : interp_(interp) {
     std::lock_guard lock{interp_.interrupt_mutex};
+    if (interp_.interrupted != 0 && py::compat::async_exception_pending(interp_.thread)) {
+        interp_.reached = 0; // it has not, and does not now
+    }
     take_back(interp_);
     below_ = std::exchange(interp_.running, serial);
+    reached_below_ = std::exchange(interp_.reached, 0);
     interp_.told = 0;
     importing_below_ = std::exchange(interp_.importing, false);
+    import_locks_below_ = std::exchange(interp_.import_locks, 0);
 }
 
 Running::~Running() {
@@ -108,7 +143,9 @@ Running::~Running() {
     take_back(interp_);
     interp_.told = 0;
     interp_.running = below_;
+    interp_.reached = reached_below_;
     interp_.importing = importing_below_;
+    interp_.import_locks = import_locks_below_;
 }
 
 } // namespace ep

@@ -129,6 +129,7 @@ void set_up_context(ep_interp &interp) {
 } // namespace ep
 
 void ep_interp::clear() {
+    printed = {};
     globals = {};
     code = {};
     atoms = {};

@@ -47,6 +47,9 @@ PyObject *set_schedule_markers(PyObject *module, PyObject *const *args, Py_ssize
 PyMethodDef methods[] = {
     {"call", py::as_function(call_function), METH_FASTCALL,
      "call(name, *args)\n--\n\nCall the Erlang function registered under that name and return its result."},
+    {"call_alone", py::as_function(call_function_alone), METH_FASTCALL,
+     "call_alone(name, *args)\n--\n\nThe same, but strangers are not served by this context meanwhile, "
+     "and code that was interrupted gets None and not the exception again."},
     {"send", py::as_function(send_message), METH_FASTCALL,
      "send(destination, message)\n--\n\nSend a message to an Erlang process. Does not wait."},
     {"whereis", whereis, METH_O, "whereis(name)\n--\n\nThe pid registered under that name, or None."},
@@ -56,6 +59,9 @@ PyMethodDef methods[] = {
     {"feed", py::as_function(feed_message), METH_FASTCALL,
      "feed(feed, message)\n--\n\nTell the process that reads a feed. False: nobody reads it, or it was dropped."},
     {"feed_is_open", feed_is_open, METH_O, "feed_is_open(feed)\n--\n\nWhether a process reads it."},
+    {"of_request", of_request, METH_O,
+     "of_request(make)\n--\n\nWhat the running request has printed and not sent: made by make() when there is nothing "
+     "yet, and called at the end of the request. None where no context runs."},
     {"store_get", py::as_function(store_get), METH_FASTCALL,
      "store_get(store, key, default)\n--\n\nA value of py_state (None) or of a SharedDict, or the default."},
     {"store_put", py::as_function(store_put), METH_FASTCALL,

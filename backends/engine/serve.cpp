@@ -232,6 +232,7 @@ private:
 void serve(ep_interp *interp, ep_request *request) noexcept {
     request->result_kind = EP_RESULT_TERM;
     Running running{*interp, request->serial};
+    Printing printing{*interp}; // ends before the request does, so that sending can be interrupted
     try {
         request->result = Service{*interp, *request}.run();
         PyErr_Clear(); // an asynchronous exception may have been raised by what cleaned up
@@ -270,6 +271,7 @@ void collect_dead_spaces(Interpreter &interpreter) {
 }
 
 void release_slot(ep_interp *interp, uint64_t slot) noexcept {
+    Printing printing{*interp};
     py::Ref object = interp->interpreter->slots.remove(slot);
     const bool stays = object && PyDict_CheckExact(object.get()) && Py_REFCNT(object.get()) > 1;
     object = {};

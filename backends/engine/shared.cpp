@@ -62,11 +62,11 @@ ep_status open(ep_context *context, const ep_open *options, ep_interp **result, 
 
 void close(ep_interp *interp) noexcept {
     PyEval_RestoreThread(interp->thread);
+    set_current_interp(nullptr); // the context may be gone, and finalizers may call or print
     interp->interpreter->slots.remove_all_of(interp);
     interp->globals = {};
     collect_dead_spaces(*interp->interpreter);
     PyErr_Clear();
-    set_current_interp(nullptr);
     ErlNifEnv *send_env = interp->send_env;
     give_up(interp);
     enif_free_env(send_env);

@@ -69,8 +69,8 @@ Shape Source::shape(View v) const {
 
 namespace {
 
-// From how many bytes on memory that lasts is lent to Erlang: giving it back wakes the context's thread, which costs about
-// as much as copying so many.
+// From how many bytes on memory that lasts is lent to Erlang: giving it back wakes the context's thread, which costs
+// about as much as copying so many.
 constexpr size_t least_lent = 256 * 1024;
 // From how many bytes on a part of a binary keeps the whole.
 constexpr size_t least_part = 256;

@@ -9,18 +9,21 @@ namespace ep {
 namespace {
 
 constexpr std::chrono::milliseconds longest_pause{500};
+constexpr int most_attempts = 5;
 
-// Calls a function of a module that is imported already.
-void call(const char *module_name, const char *function) {
+// Calls a function of a module that is imported already. False: it was interrupted.
+bool call(const char *module_name, const char *function) {
     py::Ref name = py::Ref::steal(PyUnicode_FromString(module_name));
     py::Ref module = py::Ref::steal(name ? PyImport_GetModule(name.get()) : nullptr);
     if (module) {
         py::Ref done = py::Ref::steal(PyObject_CallMethod(module.get(), function, nullptr));
         if (!done && PyErr_ExceptionMatches(PyExc_Exception)) {
-            PyErr_WriteUnraisable(module.get());
+            PyErr_WriteUnraisable(module.get()); // clears it
         }
     }
-    PyErr_Clear(); // it may have been interrupted
+    const bool interrupted = PyErr_Occurred() != nullptr;
+    PyErr_Clear();
+    return !interrupted;
 }
 
 bool is_alone(PyThreadState *self) {
@@ -52,8 +55,11 @@ void silence_threads() {
 }
 
 void end_threads(PyThreadState *thread, Interrupter &interrupter) {
-    // What Py_EndInterpreter would do itself, too, and interrupt nobody for.
-    call("threading", "_shutdown");
+    // What Py_EndInterpreter would do itself, too, and interrupt nobody for. Whoever interrupts does not know how far
+    // this thread is: on a busy machine it may not have told the workers of executors to end yet, and those wait for
+    // that in a C function.
+    for (int attempt = 0; attempt < most_attempts && !call("threading", "_shutdown"); ++attempt) {
+    }
     call("atexit", "_run_exitfuncs");
     do {
         wait_until_alone(thread); // the interrupter's own thread counts while it delivers

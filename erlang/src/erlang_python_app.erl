@@ -33,7 +33,7 @@ start_runtime() ->
             ok = py_nif:semaphore_set_max(py_config:max_concurrent()),
             %% Checked before anything is started.
             _ = [py_config:num_contexts(), py_config:paths(), py_config:imports(), py_config:setup_timeout(),
-                 py_config:max_spans()],
+                 py_config:max_spans(), py_config:output()],
             readable(py_nif:start_runtime());
         {error, Reason} ->
             {error, {py_nif_not_loaded, Reason}}
@@ -45,6 +45,7 @@ start_processes() ->
     case erlang_python_sup:start_link() of
         {ok, Sup} ->
             ok = py_state:register_callbacks(),
+            ok = py_output:register(),
             start_pool(Sup);
         {error, _} = Error -> Error
     end.

@@ -4,7 +4,10 @@
 %%% pool without reloading anything.
 -module(py_config).
 
--export([native/0, num_contexts/0, context_mode/0, max_concurrent/0, imports/0, paths/0, setup_timeout/0, max_spans/0]).
+-export([
+    native/0, num_contexts/0, context_mode/0, max_concurrent/0, imports/0, paths/0, setup_timeout/0, max_spans/0,
+    output/0
+]).
 
 -define(APP, erlang_python).
 
@@ -62,6 +65,11 @@ setup_timeout() ->
 -spec max_spans() -> pos_integer().
 max_spans() ->
     positive(max_spans, 100000).
+
+%% @doc Where Python's stdout and stderr go.
+-spec output() -> py_output:destination().
+output() ->
+    checked(output, application:get_env(?APP, output, group_leader), fun py_output:destination/1).
 
 positive(Key, Default) ->
     checked(Key, application:get_env(?APP, Key, Default), fun count/1).

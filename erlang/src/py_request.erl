@@ -220,7 +220,7 @@ await(Ref, Handle, infinity) ->
         {Ref, flat, Flat} ->
             py_nif:build(Flat);
         {Ref, Callback, Name, Args} ->
-            case answer(Callback, Name, Args) of
+            case answer(Callback, Name, Args, infinity) of
                 ok -> await(Ref, Handle, infinity);
                 {final, Result} -> Result
             end
@@ -233,7 +233,7 @@ await(Ref, Handle, Timeout) ->
         {Ref, flat, Flat} ->
             py_nif:build(Flat);
         {Ref, Callback, Name, Args} ->
-            case answer(Callback, Name, Args) of
+            case answer(Callback, Name, Args, remaining(Start, Timeout)) of
                 ok ->
                     case remaining(Start, Timeout) of
                         %% Now, and not when the mailbox is empty: code that calls back again and again would never end.
@@ -250,8 +250,8 @@ await(Ref, Handle, Timeout) ->
 remaining(Start, Timeout) ->
     max(0, Start + Timeout - erlang:monotonic_time(millisecond)).
 
-answer(Callback, Name, Args) ->
-    {Status, Value} = py_callback:execute(Name, Args),
+answer(Callback, Name, Args, Left) ->
+    {Status, Value} = py_callback:execute(Name, py_output:args(Name, Args, Left)),
     py_nif:answer(Callback, Status, Value).
 
 give_up(_Ref, cancelled) ->

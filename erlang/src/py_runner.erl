@@ -38,7 +38,7 @@ serve({callback, _, _, _, ForWhom} = Call, Host, Left) ->
 run({callback, Callback, Name, Args, ForWhom}) ->
     %% What the function asks of the context that waits for it is served at once for this.
     _ = put('$callers', [ForWhom]),
-    {Status, Value} = py_callback:execute(Name, Args),
+    {Status, Value} = py_callback:execute(Name, py_output:args(Name, Args, {for, ForWhom})),
     py_nif:answer(Callback, Status, Value).
 
 %% Whether nothing of the last function can be met by the next one, and nobody waits for the end of this process.

@@ -75,6 +75,10 @@ __all__ = [
 ]
 
 
+from . import _output
+
+_output.install()
+
 del TYPE_CHECKING, annotations  # every public name here hides a registered function of that name
 
 

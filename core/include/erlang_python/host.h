@@ -29,6 +29,10 @@ typedef struct ep_store ep_store;
 /* What Python tells one process of Erlang without waiting. */
 typedef enum ep_feed { EP_FEED_LOG = 0, EP_FEED_SPANS = 1 } ep_feed;
 
+/* How ep_host.call waits. Flags; unknown ones are ignored. ALONE: only those that the function depends on are let in
+   meanwhile, unless it takes very long: for code that does not know that it calls, such as print(). */
+#define EP_CALL_ALONE 1u
+
 typedef struct ep_host {
     ep_header header;
 
@@ -49,8 +53,9 @@ typedef struct ep_host {
        interpreter whenever it sleeps. [context-thread][attached]
        With NULL, called on any other thread, which must not be attached: it sleeps until the answer is there.
        [any-thread]
-       `answer` is always filled and must be released with answer_done. */
-    void (*call)(ep_context *context, ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, ep_answer *answer);
+       `flags` are EP_CALL_*. `answer` is always filled and must be released with answer_done. */
+    void (*call)(ep_context *context, ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, uint32_t flags,
+                 ep_answer *answer);
     void (*answer_done)(ep_answer *answer);
 
     /* Whether a function of that name is registered in Erlang. [any-thread] */

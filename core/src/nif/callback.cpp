@@ -143,9 +143,10 @@ void deliver(const Callback &callback, Reply *reply) {
     }
 }
 
-void call_erlang(ep_context *context, ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, ep_answer *answer) {
+void call_erlang(ep_context *context, ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, uint32_t flags,
+                 ep_answer *answer) {
     if (context != nullptr) {
-        static_cast<Context *>(context)->call(env, name, args, answer);
+        static_cast<Context *>(context)->call(env, name, args, flags, answer);
         return;
     }
     *answer = {};

@@ -55,7 +55,8 @@ Request *end_call(const Callback &callback, ERL_NIF_TERM &reason);
 void deliver(const Callback &callback, Reply *reply);
 
 // ep_host.call, on any thread.
-void call_erlang(ep_context *context, ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, ep_answer *answer);
+void call_erlang(ep_context *context, ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, uint32_t flags,
+                 ep_answer *answer);
 
 // The pool of environments of ep_host.
 ErlNifEnv *take_env();

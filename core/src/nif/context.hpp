@@ -22,6 +22,7 @@ namespace ep {
 struct Frame {
     uint64_t id;
     Request *request; // whose Python code waits; nullptr for code that no request runs (finalizers)
+    bool alone;       // EP_CALL_ALONE, or one below is
     Reply *reply = nullptr;
 };
 
@@ -67,7 +68,7 @@ public:
     bool thread_ended() const noexcept { return ended_.load(); }
 
     // erlang.call on this context's thread. Fills in the answer. [context-thread][attached]
-    void call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, ep_answer *answer);
+    void call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, uint32_t flags, ep_answer *answer);
 
     // Watches a process that is going to make requests. [scheduler]
     void join(ErlNifEnv *env, const ErlNifPid &caller) { enif_monitor_process(env, this, &caller, nullptr); }
@@ -81,6 +82,8 @@ private:
     static constexpr size_t max_depth = 128;
     // For how long nothing must have moved before a request is refused when it is crowded.
     static constexpr std::chrono::milliseconds crowded_patience{5000};
+    // The same before others are let in over one that waits alone: longer than it takes to give a line up.
+    static constexpr std::chrono::milliseconds alone_patience{10'000};
     // How many requests are served before others get a chance at the interpreter.
     static constexpr uint32_t attached_bound = 128;
 

@@ -9,7 +9,7 @@
 namespace ep {
 
 // The thread's part of erlang.call.
-void Context::call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, ep_answer *answer) {
+void Context::call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, uint32_t flags, ep_answer *answer) {
     Request *request = nullptr;
     {
         std::lock_guard lock{queue_mutex_};
@@ -21,7 +21,8 @@ void Context::call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, ep_answ
         give_env(env);
         return;
     }
-    Frame frame{next_frame_++, request};
+    const bool above_one_alone = !frames_.empty() && frames_.back()->alone;
+    Frame frame{next_frame_++, request, above_one_alone || (flags & EP_CALL_ALONE) != 0};
     begin_wait(frame); // before anybody can be asked for the answer, and call back
     answer->status = send_call(env, name, args, frame);
     if (answer->status != EP_OK) {
@@ -137,7 +138,9 @@ Context::Admit Context::admission(Parker::Deadline &deadline) const {
         return Admit::involved;
     }
     const bool crowded = frames_.size() >= crowded_depth;
-    const Clock::duration patience = crowded ? Clock::duration{crowded_patience} : core().patience.load();
+    const Clock::duration patience = crowded                 ? Clock::duration{crowded_patience}
+                                     : frames_.back()->alone ? Clock::duration{alone_patience}
+                                                             : core().patience.load();
     deadline = last_move_ + patience;
     return !crowded && Clock::now() >= *deadline ? Admit::all : Admit::involved;
 }

@@ -1,6 +1,6 @@
 // What Erlang holds of Python: environments (`Space`), objects, and memory that binaries look at (`Lent`). All are
-// resources that know a slot number of their context and no pointer into Python; their destructors post that number to the
-// context's inbox.
+// resources that know a slot number of their context and no pointer into Python; their destructors post that number to
+// the context's inbox.
 #pragma once
 
 #include <erlang_python/host.h>

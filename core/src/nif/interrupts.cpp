@@ -53,7 +53,8 @@ Parker::Deadline Interrupts::next() {
         return {};
     }
     const auto deadline = std::chrono::steady_clock::now() + interval_;
-    interval_ = std::min(2 * interval_, longest_interval); // code in the middle of a C function may take long
+    // Code in the middle of a C function may take long; code that imports much is only seldom at a good place.
+    interval_ = std::min(interval_ + interval_ / 4 + std::chrono::milliseconds{1}, longest_interval);
     return deadline;
 }
 
