@@ -6,7 +6,7 @@
 %%% the request. What cannot be written is dropped; Python code does not fail for that.
 -module(py_output).
 
--export([destination/1, register/0, args/3]).
+-export([new_table/0, destination/1, register/0, args/3]).
 
 -export_type([destination/0, stream/0]).
 
@@ -19,14 +19,24 @@
 %% What the calling process knows: how many milliseconds its request has left, or, in a runner, whose request it is.
 
 -define(FUNCTION, <<"$py_output">>).
+%% {{Leader, Writer}}: lines that are with a group leader, each with the process that waits for the answer.
+-define(WRITERS, py_output_writers).
 %% Milliseconds a group leader may take for a line.
 -define(PATIENCE, 5000).
-%% So many lines may be with group leaders that have not answered.
+%% So many lines may be with a group leader that has not answered.
 -define(MOST_WRITERS, 1000).
 %% So many messages may be in the mailbox of a process before Python waits for it.
 -define(MOST_UNREAD, 1000).
 %% Milliseconds after which it looks again.
 -define(PAUSE, 5).
+
+%% @doc Creates the table of lines that have not been written; it belongs to the calling process.
+-spec new_table() -> ok.
+new_table() ->
+    %% Written by every line and from everywhere; its size is asked for as often.
+    Options = [named_table, public, ordered_set, {write_concurrency, true}, {decentralized_counters, false}],
+    ?WRITERS = ets:new(?WRITERS, Options),
+    ok.
 
 %% @doc The same when it is one; raises otherwise.
 -spec destination(term()) -> destination().
@@ -44,9 +54,8 @@ register() ->
         os ->
             ok;
         Where ->
-            Writers = counters:new(1, []),
             py_callback:register(?FUNCTION, fun([Stream, Text, Known]) ->
-                put(Where, stream(Stream), Text, Known, Writers)
+                put(Where, stream(Stream), Text, Known)
             end)
     end.
 
@@ -58,14 +67,14 @@ args(_Name, Args, _Known) -> Args.
 stream(<<"stdout">>) -> stdout;
 stream(<<"stderr">>) -> stderr.
 
-put(group_leader, _Stream, Text, Known, Writers) ->
-    to_leader(leader(Known), Text, patience(Known), Writers);
-put({process, Process}, Stream, Text, Known, _Writers) ->
+put(group_leader, _Stream, Text, Known) ->
+    to_leader(leader(Known), Text, patience(Known));
+put({process, Process}, Stream, Text, Known) ->
     to_process(local(Process), {py_output, Stream, Text}, patience(Known));
-put({Module, Function}, Stream, Text, _Known, _Writers) ->
+put({Module, Function}, Stream, Text, _Known) ->
     _ = Module:Function(Stream, Text),
     none;
-put(Fun, Stream, Text, _Known, _Writers) ->
+put(Fun, Stream, Text, _Known) ->
     _ = Fun(Stream, Text),
     none.
 
@@ -85,11 +94,10 @@ leader(_) ->
 
 %% By a process of its own: an answer that comes too late finds nobody then. That process waits on, since the group
 %% leader has the line; so there is a bound for those.
-to_leader(Leader, Text, Patience, Writers) ->
-    case counters:get(Writers, 1) < ?MOST_WRITERS of
+to_leader(Leader, Text, Patience) ->
+    case has_room(Leader) of
         true ->
-            ok = counters:add(Writers, 1, 1),
-            {Writer, Monitor} = spawn_monitor(fun() -> write(Leader, Text, Writers) end),
+            {Writer, Monitor} = spawn_monitor(fun() -> write(Leader, Text) end),
             receive
                 {'DOWN', Monitor, process, Writer, _} -> none
             after Patience ->
@@ -100,10 +108,25 @@ to_leader(Leader, Text, Patience, Writers) ->
             none
     end.
 
-write(Leader, Text, Writers) ->
-    try io:put_chars(Leader, Text)
-    catch error:_ -> ok % it is gone, or refuses
-    after counters:sub(Writers, 1, 1)
+%% While all goes well the table is all but empty, and nothing is counted.
+has_room(Leader) ->
+    ets:info(?WRITERS, size) < ?MOST_WRITERS orelse writers(Leader) < ?MOST_WRITERS.
+
+%% A writer that was killed has left its entry.
+writers(Leader) ->
+    {Living, Dead} = lists:partition(fun is_process_alive/1, ets:select(?WRITERS, [{{{Leader, '$1'}}, [], ['$1']}])),
+    [ets:delete(?WRITERS, {Leader, Writer}) || Writer <- Dead],
+    length(Living).
+
+write(Leader, Text) ->
+    Writer = {Leader, self()},
+    try
+        true = ets:insert(?WRITERS, {Writer}),
+        try io:put_chars(Leader, Text)
+        after ets:delete(?WRITERS, Writer)
+        end
+    catch
+        error:_ -> ok % it is gone, or refuses, or the application has stopped
     end.
 
 %% ---------------------------------------------------------------------------------------------------------------------

@@ -10,8 +10,8 @@
     a_thread_of_a_killed_context/1, a_thread_that_ends_by_itself/1
 ]).
 -export([
-    an_exit_handler/1, a_thread_in_a_C_function/1, a_thread_in_a_callback/1, a_thread_that_drops_our_modules/1,
-    threads_that_never_end/1, the_VM_halts_all_the_same/1, nothing_is_left_behind/1
+    an_exit_handler/1, an_executor_whose_end_is_interrupted/1, a_thread_in_a_C_function/1, a_thread_in_a_callback/1,
+    a_thread_that_drops_our_modules/1, threads_that_never_end/1, the_VM_halts_all_the_same/1, nothing_is_left_behind/1
 ]).
 %% On a second VM.
 -export([stop_contexts_with_endless_threads/1]).
@@ -24,9 +24,9 @@ suite() -> [{timetrap, {seconds, 120}}].
 all() ->
     [
         a_thread, a_daemon, a_bare_thread, an_executor, a_thread_of_a_thread, many_threads_of_many_contexts,
-        a_thread_of_a_killed_context, a_thread_that_ends_by_itself, an_exit_handler, a_thread_in_a_C_function,
-        a_thread_in_a_callback, a_thread_that_drops_our_modules, threads_that_never_end, the_VM_halts_all_the_same,
-        nothing_is_left_behind
+        a_thread_of_a_killed_context, a_thread_that_ends_by_itself, an_exit_handler,
+        an_executor_whose_end_is_interrupted, a_thread_in_a_C_function, a_thread_in_a_callback,
+        a_thread_that_drops_our_modules, threads_that_never_end, the_VM_halts_all_the_same, nothing_is_left_behind
     ].
 
 init_per_suite(Config) -> ep_ct:init_suite(Config).
@@ -136,6 +136,21 @@ an_exit_handler(Config) ->
         false ->
             {skip, "an interpreter that is shared does not end with a context, so its exit handlers do not run"}
     end.
+
+%% Its workers wait in a C function to be told to end. What tells them is interrupted before it does.
+an_executor_whose_end_is_interrupted(_Config) ->
+    ep_cell:with_owngil(fun() ->
+        Before = ep_live:count(threads),
+        allow(),
+        {ok, Other} = py_context:new(#{mode => owngil}),
+        ok = ep_fresh_context:add_sources(Other),
+        {ok, none} = py_context:call(Other, left_running, executor_and_a_long_end, [self(), 1, ?UNTIL]),
+        ok = py_context:stop(Other),
+        ep_expect:message({<<"running">>, 1}),
+        ep_expect:message({<<"ended">>, 1}),
+        ends(Before),
+        forbid()
+    end).
 
 %% The interpreter cannot end before, and nobody waits for that.
 a_thread_in_a_C_function(Config) ->

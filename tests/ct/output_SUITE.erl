@@ -22,8 +22,10 @@
 %% Those who do not listen.
 -export([
     a_dead_group_leader/1, a_group_leader_killed_meanwhile/1, a_slow_group_leader/1,
-    nobody_is_served_while_a_line_is_printed/1, a_silent_group_leader_and_a_timeout/1,
+    nobody_is_served_while_a_line_is_printed/1, nobody_is_served_above_a_line_that_is_printed/1,
+    a_finalizer_that_prints_where_its_context_is_used/1, a_silent_group_leader_and_a_timeout/1,
     a_silent_group_leader_and_no_timeout/1, a_silent_group_leader_and_a_stopped_context/1,
+    a_silent_group_leader_and_many_lines/1, writers_that_are_killed/1,
     a_group_leader_on_another_node/1, a_caller_killed_while_it_prints/1,
     a_context_stopped_while_it_prints/1, an_interrupt_while_it_prints/1, what_cleans_up_may_print/1
 ]).
@@ -59,9 +61,10 @@ groups() ->
      ]},
      {faults, [], [
         a_dead_group_leader, a_group_leader_killed_meanwhile, a_slow_group_leader,
-        nobody_is_served_while_a_line_is_printed, a_silent_group_leader_and_a_timeout,
-        a_silent_group_leader_and_no_timeout,
-        a_silent_group_leader_and_a_stopped_context, a_group_leader_on_another_node,
+        nobody_is_served_while_a_line_is_printed, nobody_is_served_above_a_line_that_is_printed,
+        a_finalizer_that_prints_where_its_context_is_used, a_silent_group_leader_and_a_timeout,
+        a_silent_group_leader_and_no_timeout, a_silent_group_leader_and_a_stopped_context,
+        a_silent_group_leader_and_many_lines, writers_that_are_killed, a_group_leader_on_another_node,
         a_caller_killed_while_it_prints, a_context_stopped_while_it_prints, an_interrupt_while_it_prints,
         what_cleans_up_may_print
      ]},
@@ -415,6 +418,69 @@ def run(pid):
     {ok, <<"done">>} = ep_background:result(Second),
     ep_expect:message(printing).
 
+%% Nor on top of what the printing of that line calls: the lock is below it on the stack.
+nobody_is_served_above_a_line_that_is_printed(_Config) ->
+    Tester = self(),
+    Print = fun(_Stream, _Text) ->
+        py_context:call(whereis(ep_output_context), '__main__', wait, [Tester])
+    end,
+    using_a_context(Print, fun(Ctx) ->
+        ok = ep_hold:register(),
+        ok = py_context:exec(Ctx, <<"
+import threading
+lock = threading.Lock()
+
+def run():
+    with lock:
+        print('x')
+        return 'printed'
+
+def wait(tester):
+    erlang.call('hold', tester)
+">>),
+        Printing = ep_background:start(fun() -> py_context:call(Ctx, '__main__', run, []) end),
+        Holder = ep_hold:holder(),
+        Before = ep_live:count(requests),
+        Stranger = ep_background:start(fun() -> py_context:eval(Ctx, <<"lock.locked()">>) end),
+        ep_ct:wait_until(fun() -> ep_live:count(requests) > Before end),
+        timer:sleep(100), % ten times what a stranger waits below a plain erlang.call
+        ep_hold:release(Holder),
+        {ok, <<"printed">>} = ep_background:result(Printing),
+        {ok, false} = ep_background:result(Stranger),
+        ep_expect:idle(Ctx)
+    end).
+
+%% It runs for nobody, so what prints is a stranger to its own context. That takes ten seconds, and not for ever.
+a_finalizer_that_prints_where_its_context_is_used(_Config) ->
+    Tester = self(),
+    Print = fun(_Stream, Text) ->
+        Tester ! {printed, Text},
+        Tester ! {answered, py_context:eval(whereis(ep_output_context), <<"6">>)}
+    end,
+    using_a_context(Print, fun(Ctx) ->
+        ok = py_context:exec(Ctx, <<"
+class Printing:
+    def __del__(self):
+        print('finalized')
+">>),
+        ok = ep_ct:in_process(fun() ->
+            {ok, _} = py:call(Ctx, '__main__', 'Printing', [], #{return => ref}),
+            ok % the reference stays here
+        end),
+        ep_expect:message({printed, <<"finalized\n">>}),
+        ep_expect:message({answered, {ok, 6}}),
+        ep_expect:idle(Ctx)
+    end).
+
+%% Runs a case with output that uses the registered context, which the case gets.
+using_a_context(Output, Fun) ->
+    configured(Output, fun() ->
+        Ctx = ep_fresh_context:start(),
+        true = register(ep_output_context, Ctx),
+        Fun(Ctx),
+        ok = py_context:stop(Ctx)
+    end).
+
 a_silent_group_leader_and_a_timeout(Config) ->
     Leader = ep_leader:start(silent),
     Begin = erlang:monotonic_time(millisecond),
@@ -439,6 +505,37 @@ a_silent_group_leader_and_a_stopped_context(Config) ->
     ep_ct:wait_until(fun() -> ep_leader:written(Leader) =/= [] end),
     ok = py_context:stop(ctx(Config)),
     {error, context_stopped} = ep_ct:result(Printing).
+
+%% It gets no more than some of them, and others are not concerned.
+a_silent_group_leader_and_many_lines(Config) ->
+    Silent = silent_with_many_lines(),
+    ?assert(length(ep_leader:written(Silent)) < 2000),
+    {ok, none} = ep_leader:of_process(Silent, fun() ->
+        py_context:eval(ctx(Config), <<"print('one more')">>, #{}, ?LONG)
+    end),
+    ?assertNot(lists:member(<<"one more\n">>, ep_leader:written(Silent))),
+    [<<"heard\n">>] = written(fun() -> ok = py:exec(ctx(Config), <<"print('heard')">>) end).
+
+writers_that_are_killed(Config) ->
+    Silent = silent_with_many_lines(),
+    ep_ct:wait_until(fun() ->
+        {monitored_by, Writers} = process_info(Silent, monitored_by),
+        [exit(Writer, kill) || Writer <- Writers],
+        Writers =:= []
+    end),
+    {error, timeout} = ep_leader:of_process(Silent, fun() ->
+        py_context:eval(ctx(Config), <<"[print('one more') for _ in range(10)]">>, #{}, 200)
+    end),
+    ?assert(lists:member(<<"one more\n">>, ep_leader:written(Silent))).
+
+%% What Python does to print, by many requests that have no time left.
+silent_with_many_lines() ->
+    Silent = ep_leader:start(silent),
+    Name = <<"$py_output">>,
+    Args = py_output:args(Name, [<<"stdout">>, <<"x\n">>], 0),
+    _ = ep_leader:of_process(Silent, fun() -> [py_callback:execute(Name, Args) || _ <- lists:seq(1, 3000)] end),
+    ep_ct:wait_until(fun() -> length(ep_leader:written(Silent)) >= 1000 end),
+    Silent.
 
 a_group_leader_on_another_node(Config) ->
     case start_distribution() of

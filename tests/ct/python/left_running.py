@@ -56,6 +56,15 @@ def exit_handler(pid, name, until):
     erlang.send(pid, ("running", name))
 
 
+def executor_and_a_long_end(pid, name, until):
+    """The end of the interpreter has to be interrupted, at a moment when the workers of a pool do not know of it yet."""
+    pool = ThreadPoolExecutor(max_workers=2)
+    pool.submit(int).result()
+    _kept.append(pool)
+    turns = [True]
+    threading._register_atexit(lambda: turns and turns.pop() and _spin(pid, name, until))
+
+
 def reader(pid, name, fd):
     """In a C function that nothing interrupts, until somebody writes to the other end."""
 

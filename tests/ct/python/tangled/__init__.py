@@ -1,0 +1,3 @@
+"""Modules that import each other, and what imports them again and again (tangle.py)."""
+
+from . import plain

@@ -1,0 +1,3 @@
+from . import second
+
+squares = [n * n for n in range(2000)]

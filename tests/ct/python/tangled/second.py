@@ -1,0 +1,5 @@
+import erlang
+
+from . import third
+
+erlang.call("tangle")
