@@ -87,6 +87,7 @@ _LATER = {
     name: module
     for module, names in {
         "._logging": ("ErlangHandler", "setup_logging"),
+        "._loop": ("ErlangEventLoop", "new_event_loop", "run"),
         "._mode": ("ExecutionMode", "detect_mode"),
         "._scheduling": (
             "InlineScheduleMarker",

@@ -32,6 +32,18 @@ typedef enum ep_feed { EP_FEED_LOG = 0, EP_FEED_SPANS = 1 } ep_feed;
 /* How ep_host.call waits. Flags; unknown ones are ignored. ALONE: only those that the function depends on are let in
    meanwhile, unless it takes very long: for code that does not know that it calls, such as print(). */
 #define EP_CALL_ALONE 1u
+/* What ep_host.poll came to: a set of these. */
+#define EP_POLL_READY 1u       /* `sleep` has found files that are ready */
+#define EP_POLL_REQUESTS 2u    /* ep_host.serve_requests has something to do */
+#define EP_POLL_INTERRUPTED 4u /* the request that polls was interrupted, or its context stops */
+#define EP_POLL_FAILED 8u      /* `sleep` has; errno is what it left */
+/* How it is called. */
+#define EP_POLL_ALL 1u      /* every request may be served, else those that the polling one depends on, as in `call` */
+#define EP_POLL_CLEANING 2u /* it has been interrupted and is told no more; it looks around often instead */
+
+/* Looks for files that are ready, for so many nanoseconds; less than 0: until there are some. Returns how many,
+   not counting poll_fd, or -1 with errno. */
+typedef int32_t (*ep_sleep)(void *argument, int64_t nanoseconds);
 
 typedef struct ep_host {
     ep_header header;
@@ -117,6 +129,17 @@ typedef struct ep_host {
        the context's thread; or ep_backend.take_back, when the context is gone. The memory outlives the interpreter.
        [context-thread][attached] */
     ERL_NIF_TERM (*lend)(ErlNifEnv *env, ep_context *context, uint64_t interpreter, uint64_t slot, ep_slice data);
+
+    /* For event loops on a context's thread. A file descriptor that becomes readable when somebody wants the thread while
+       `poll` sleeps; -1 with errno. It lives as long as the context. [context-thread][attached] */
+    int32_t (*poll_fd)(ep_context *context);
+    /* Calls `sleep`, which has to watch poll_fd, too: detached, or attached when it is not to wait. Returns when that has
+       found something, a request has come that may be served, or so many nanoseconds are over; less than 0: whenever.
+       [context-thread][attached] */
+    uint32_t (*poll)(ep_context *context, ep_sleep sleep, void *argument, int64_t nanoseconds, uint32_t flags);
+    /* Serves the requests that have come, on top of the one that polls, some of them at most. `flags` as there.
+       [context-thread][attached] */
+    void (*serve_requests)(ep_context *context, uint32_t flags);
 } ep_host;
 
 #ifdef __cplusplus

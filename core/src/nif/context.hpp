@@ -70,6 +70,11 @@ public:
     // erlang.call on this context's thread. Fills in the answer. [context-thread][attached]
     void call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, uint32_t flags, ep_answer *answer);
 
+    // Those of ep_host. [context-thread][attached]
+    int poll_fd() noexcept;
+    uint32_t poll(ep_sleep sleep, void *argument, int64_t nanoseconds, uint32_t flags);
+    void serve_requests(uint32_t flags);
+
     // Watches a process that is going to make requests. [scheduler]
     void join(ErlNifEnv *env, const ErlNifPid &caller) { enif_monitor_process(env, this, &caller, nullptr); }
     // A process that is watched has ended: the owner, or one that made requests.
@@ -86,6 +91,8 @@ private:
     static constexpr std::chrono::milliseconds alone_patience{10'000};
     // How many requests are served before others get a chance at the interpreter.
     static constexpr uint32_t attached_bound = 128;
+    // How many an event loop serves before its own work goes on.
+    static constexpr uint32_t polled_bound = 64;
 
     static void *thread_main(void *self);
     ep_interp *run(ErlNifEnv *env, ERL_NIF_TERM ref); // returns what is to be closed; nullptr: nothing
@@ -107,6 +114,9 @@ private:
 
     ep_status send_call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, const Frame &frame);
     void begin_wait(Frame &frame);
+    uint32_t poll(Request *request, ep_sleep sleep, void *argument, int64_t nanoseconds, uint32_t flags);
+    bool has_ready(uint32_t flags) const;
+    Admit polling_admits(uint32_t flags) const noexcept;
     void end_wait();
     ep_status wait(Frame &frame);
     Admit admission(Parker::Deadline &deadline) const;
@@ -121,6 +131,7 @@ private:
     const ErlNifPid owner_;
     const uint64_t id_;
     Inbox inbox_;
+    WakeFd wake_fd_; // for poll(); closed with the context, which every sender holds
     std::atomic<bool> ended_{false};
 
     mutable std::mutex queue_mutex_;

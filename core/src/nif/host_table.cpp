@@ -68,6 +68,18 @@ uint64_t host_unique() {
     return core().next_unique.fetch_add(1);
 }
 
+int32_t host_poll_fd(ep_context *context) {
+    return static_cast<Context *>(context)->poll_fd();
+}
+
+uint32_t host_poll(ep_context *context, ep_sleep sleep, void *argument, int64_t nanoseconds, uint32_t flags) {
+    return static_cast<Context *>(context)->poll(sleep, argument, nanoseconds, flags);
+}
+
+void host_serve_requests(ep_context *context, uint32_t flags) {
+    static_cast<Context *>(context)->serve_requests(flags);
+}
+
 constexpr ep_host table{
     {EP_ABI_MAJOR, EP_ABI_MINOR, sizeof(ep_host)},
     host_log,
@@ -94,6 +106,9 @@ constexpr ep_host table{
     feed,
     feed_is_open,
     lend,
+    host_poll_fd,
+    host_poll,
+    host_serve_requests,
 };
 
 } // namespace

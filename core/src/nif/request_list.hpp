@@ -32,6 +32,14 @@ public:
         }
         return nullptr;
     }
+    template <class Matches> bool any(Matches matches) const noexcept {
+        for (const Message *message = first_; message != nullptr; message = message->next) {
+            if (matches(static_cast<const Request *>(message))) {
+                return true;
+            }
+        }
+        return false;
+    }
     RequestList take_all() noexcept {
         RequestList all = *this;
         first_ = last_ = nullptr;

@@ -3,6 +3,7 @@
 
 #include "parker.hpp"
 #include "spin.hpp"
+#include "wake_fd.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -34,7 +35,7 @@ public:
             message->next = head == sleeping_mark() ? nullptr : head;
         } while (!head_.compare_exchange_weak(head, message));
         if (head == sleeping_mark()) {
-            parker_.unpark();
+            wake_owner();
         }
         return true;
     }
@@ -58,7 +59,7 @@ public:
     Message *close() noexcept {
         Message *head = head_.exchange(closed_mark());
         if (head == sleeping_mark()) {
-            parker_.unpark();
+            wake_owner();
             return nullptr;
         }
         return head == closed_mark() ? nullptr : turn_around(head);
@@ -80,7 +81,30 @@ public:
         head_.compare_exchange_strong(head, nullptr);
     }
 
+    // The same for an owner that waits for files, too: between the two it sleeps in poll() or the like, which `wake` ends
+    // when there is something to take. False when there is something already. Whoever pushes may still use `wake` a
+    // moment after end_poll(). The owner only.
+    bool begin_poll(WakeFd &wake) noexcept {
+        polling_.store(&wake);
+        Message *head = nullptr;
+        return head_.compare_exchange_strong(head, sleeping_mark());
+    }
+    void end_poll() noexcept {
+        Message *head = sleeping_mark();
+        head_.compare_exchange_strong(head, nullptr);
+        polling_.store(nullptr);
+    }
+
 private:
+    // A sender that was slow may wake an owner that waits in the other way by now, or not at all: once too often.
+    void wake_owner() noexcept {
+        if (WakeFd *wake = polling_.load()) {
+            wake->signal();
+        } else {
+            parker_.unpark();
+        }
+    }
+
     static Message *turn_around(Message *head) noexcept {
         Message *first = nullptr;
         while (head != nullptr) {
@@ -97,6 +121,7 @@ private:
     inline static Message marks_[2];
 
     std::atomic<Message *> head_{nullptr};
+    std::atomic<WakeFd *> polling_{nullptr}; // while the owner waits for files, too
     Parker parker_;
 };
 

@@ -1,0 +1,131 @@
+// An event loop that runs on a context's thread: it waits for files and for the context's inbox at once.
+#include "context.hpp"
+#include "core.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+namespace ep {
+
+namespace {
+
+// How long a loop sleeps at once that was interrupted: what interrupts it again does not wake it.
+constexpr int64_t cleaning_nanoseconds = 20'000'000;
+
+} // namespace
+
+int Context::poll_fd() noexcept {
+    return wake_fd_.open() ? wake_fd_.fd() : -1;
+}
+
+uint32_t Context::poll(ep_sleep sleep, void *argument, int64_t nanoseconds, uint32_t flags) {
+    if (!serving_) {
+        return EP_POLL_INTERRUPTED;
+    }
+    Request *request = nullptr;
+    {
+        std::lock_guard lock{queue_mutex_};
+        request = running_.empty() ? nullptr : running_.back();
+    }
+    Frame frame{next_frame_++, request};
+    begin_wait(frame);
+    const uint32_t outcome = poll(request, sleep, argument, nanoseconds, flags);
+    end_wait();
+    return outcome;
+}
+
+uint32_t Context::poll(Request *request, ep_sleep sleep, void *argument, int64_t nanoseconds, uint32_t flags) {
+    const bool cleaning = (flags & EP_POLL_CLEANING) != 0;
+    if (cleaning && (nanoseconds < 0 || nanoseconds > cleaning_nanoseconds)) {
+        nanoseconds = cleaning_nanoseconds;
+    }
+    Parker::Deadline deadline;
+    if (nanoseconds > 0) {
+        deadline = Clock::now() + std::chrono::nanoseconds{nanoseconds};
+    }
+    for (;;) {
+        receive();
+        run_releases();
+        if (!cleaning && (stopping() || (request != nullptr && request->interrupted.load()))) {
+            return EP_POLL_INTERRUPTED;
+        }
+        if (has_ready(flags)) {
+            return EP_POLL_REQUESTS;
+        }
+        int32_t ready = 0;
+        if (nanoseconds == 0) {
+            ready = sleep(argument, 0);
+        } else {
+            const bool had_slot = request != nullptr && request->has_slot;
+            if (had_slot) {
+                release_slot(request, nullptr);
+            }
+            detach();
+            if (inbox_.begin_poll(wake_fd_) || stopping()) {
+                ready = sleep(argument, nanoseconds);
+            }
+            const int error = errno;
+            inbox_.end_poll();
+            if (had_slot) {
+                core().semaphore.retake();
+                request->has_slot = true;
+            }
+            attach();
+            errno = error;
+        }
+        if (ready > 0) {
+            return EP_POLL_READY;
+        }
+        if (ready < 0 && errno != EINTR) {
+            return EP_POLL_FAILED;
+        }
+        wake_fd_.drain();
+        if (nanoseconds >= 0) {
+            const auto left = deadline ? *deadline - Clock::now() : Clock::duration{};
+            nanoseconds = std::chrono::duration_cast<std::chrono::nanoseconds>(left).count();
+            if (nanoseconds <= 0) {
+                return 0;
+            }
+        }
+    }
+}
+
+Context::Admit Context::polling_admits(uint32_t flags) const noexcept {
+    // They run on top of the loop, and a loop of theirs on top of that: there is a bound.
+    return (flags & EP_POLL_ALL) != 0 && frames_.size() < crowded_depth ? Admit::all : Admit::involved;
+}
+
+bool Context::has_ready(uint32_t flags) const {
+    if (frames_.size() >= max_depth) {
+        return false;
+    }
+    std::lock_guard lock{queue_mutex_};
+    return polling_admits(flags) == Admit::all ? !ready_.empty()
+                                               : ready_.any([this](const Request *request) { return involved(request); });
+}
+
+void Context::serve_requests(uint32_t flags) {
+    if (!serving_) {
+        return;
+    }
+    Request *below = nullptr;
+    {
+        std::lock_guard lock{queue_mutex_};
+        below = running_.empty() ? nullptr : running_.back();
+    }
+    Frame frame{next_frame_++, below};
+    begin_wait(frame);
+    const Admit admit = polling_admits(flags);
+    for (uint32_t i = 0; i < polled_bound; ++i) {
+        Request *request = next(admit);
+        if (request == nullptr) {
+            break;
+        }
+        serve(request);
+    }
+    end_wait();
+    attach(); // one may have let go of the interpreter
+}
+
+} // namespace ep
