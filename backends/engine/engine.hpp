@@ -150,6 +150,7 @@ private:
     ep_interp &interp_;
     uint64_t below_ = 0;
     uint64_t reached_below_ = 0;
+    uint64_t told_below_ = 0;
     bool importing_below_ = false;
     unsigned import_locks_below_ = 0;
 };

@@ -133,7 +133,7 @@ Running::Running(ep_interp &interp, uint64_t serial) : interp_(interp) {
     take_back(interp_);
     below_ = std::exchange(interp_.running, serial);
     reached_below_ = std::exchange(interp_.reached, 0);
-    interp_.told = 0;
+    told_below_ = std::exchange(interp_.told, 0);
     importing_below_ = std::exchange(interp_.importing, false);
     import_locks_below_ = std::exchange(interp_.import_locks, 0);
 }
@@ -141,7 +141,7 @@ Running::Running(ep_interp &interp, uint64_t serial) : interp_(interp) {
 Running::~Running() {
     std::lock_guard lock{interp_.interrupt_mutex};
     take_back(interp_);
-    interp_.told = 0;
+    interp_.told = told_below_;
     interp_.running = below_;
     interp_.reached = reached_below_;
     interp_.importing = importing_below_;

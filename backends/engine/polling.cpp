@@ -1,6 +1,7 @@
 // What an event loop on a context's thread waits with.
 #include "functions.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 
@@ -77,8 +78,8 @@ py::Ref ready_list(const Sleep &sleep, PyObject *keys) {
         }
         const long wanted = PyLong_AsLong(PyTuple_GET_ITEM(found, 2));
         const uint32_t bits = event.events;
-        const long is = ((bits & ~uint32_t{EPOLLIN}) != 0 ? write_event : 0) |
-                        ((bits & ~uint32_t{EPOLLOUT}) != 0 ? read_event : 0);
+        const long is =
+            ((bits & ~uint32_t{EPOLLIN}) != 0 ? write_event : 0) | ((bits & ~uint32_t{EPOLLOUT}) != 0 ? read_event : 0);
         if ((is & wanted) != 0) {
             py::Ref pair = py::Ref::check(Py_BuildValue("(Ol)", found, is & wanted));
             py::check(PyList_Append(list.get(), pair.get()));
@@ -128,7 +129,8 @@ PyObject *poll_fd(PyObject *, PyObject *) noexcept {
 PyObject *poll_files(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept {
     return guarded([&] {
         if (count != 5) {
-            py::raise(PyExc_TypeError, "poll() takes two file descriptors, a dict, a timeout and whether all are served");
+            py::raise(PyExc_TypeError,
+                      "poll() takes two file descriptors, a dict, a timeout and whether all are served");
         }
         ep_interp *interp = current_interp();
         Sleep sleep{};
@@ -143,9 +145,9 @@ PyObject *poll_files(PyObject *module, PyObject *const *args, Py_ssize_t count) 
         if (!PyDict_Check(args[2])) {
             py::raise(PyExc_TypeError, "a selector's keys are a dict, not %.100s", Py_TYPE(args[2])->tp_name);
         }
-        const uint32_t flags = args[4] == Py_True ? EP_POLL_ALL : 0;
-        const uint32_t came =
-            engine().host->poll(interp->context, Sleep::call, &sleep, nanoseconds(args[3]), flags);
+        const uint32_t flags =
+            (args[4] == Py_True ? EP_POLL_ALL : 0) | (was_interrupted(*interp) ? EP_POLL_CLEANING : 0);
+        const uint32_t came = engine().host->poll(interp->context, Sleep::call, &sleep, nanoseconds(args[3]), flags);
         if ((came & EP_POLL_INTERRUPTED) != 0) {
             forget_interrupt(*interp); // raised here and now instead
             py::raise(state_of(module).interrupted.get(), "interrupted while an event loop waited");

@@ -111,6 +111,9 @@ void Interrupter::deliver(uint64_t serial, bool everything) {
     if (raised) {
         std::lock_guard lock{mutex_};
         delivered_ = serial;
+        if (wanted_ == serial) { // asked again meanwhile: once is enough, since it cleans up now
+            wanted_ = 0;
+        }
     }
 }
 

@@ -8,14 +8,15 @@ the loop's callbacks. On other threads it is asyncio's loop.
 from __future__ import annotations
 
 import asyncio
+import select
 import selectors
-import warnings
 from asyncio import events
 
 import _erlang
 
 _get_running_loop = events._get_running_loop
 _set_running_loop = events._set_running_loop
+_HAS_EPOLL = hasattr(select, "epoll")
 
 
 class _Selector(selectors.DefaultSelector):
@@ -25,6 +26,7 @@ class _Selector(selectors.DefaultSelector):
         super().__init__()
         self.serves_all = False
         self._wake: int | None = None
+        self._watches_wake = False
 
     def select(self, timeout: float | None = None) -> list:
         ready = None
@@ -39,13 +41,20 @@ class _Selector(selectors.DefaultSelector):
         return super().select(0)
 
     def _select_elsewhere(self, timeout: float | None) -> list:
-        """The first time on a thread."""
-        wake = _erlang.poll_fd()
-        if wake is None:  # no context's
+        """On a thread where it was not used last."""
+        if self._watches_wake:
+            try:
+                self._selector.unregister(self._wake)
+            except OSError:  # its context is gone
+                pass
+            self._watches_wake = False
+        self._wake = _erlang.poll_fd()
+        if self._wake is None:  # no context's thread
             return super().select(timeout)
         self._fd = self.fileno()
-        if hasattr(self._selector, "poll"):
-            ...
+        if _HAS_EPOLL:  # elsewhere poll() watches the two side by side
+            self._selector.register(self._wake, select.EPOLLIN)
+            self._watches_wake = True
         return self.select(timeout)
 
     def _serve(self) -> None:

@@ -24,11 +24,17 @@ uint32_t Context::poll(ep_sleep sleep, void *argument, int64_t nanoseconds, uint
         return EP_POLL_INTERRUPTED;
     }
     Request *request = nullptr;
+    bool idle = false;
     {
         std::lock_guard lock{queue_mutex_};
+        idle = ready_.empty() && inbox_.empty();
         request = running_.empty() ? nullptr : running_.back();
     }
-    Frame frame{next_frame_++, request};
+    if (idle && nanoseconds == 0) { // a loop that has work of its own only looks
+        const int32_t ready = sleep(argument, 0);
+        return ready > 0 ? EP_POLL_READY : ready == 0 || errno == EINTR ? 0 : EP_POLL_FAILED;
+    }
+    Frame frame{next_frame_++, request, !frames_.empty() && frames_.back()->alone};
     begin_wait(frame);
     const uint32_t outcome = poll(request, sleep, argument, nanoseconds, flags);
     end_wait();
@@ -93,7 +99,8 @@ uint32_t Context::poll(Request *request, ep_sleep sleep, void *argument, int64_t
 
 Context::Admit Context::polling_admits(uint32_t flags) const noexcept {
     // They run on top of the loop, and a loop of theirs on top of that: there is a bound.
-    return (flags & EP_POLL_ALL) != 0 && frames_.size() < crowded_depth ? Admit::all : Admit::involved;
+    const bool all = (flags & EP_POLL_ALL) != 0 && !frames_.back()->alone && frames_.size() < crowded_depth;
+    return all ? Admit::all : Admit::involved;
 }
 
 bool Context::has_ready(uint32_t flags) const {
@@ -101,8 +108,9 @@ bool Context::has_ready(uint32_t flags) const {
         return false;
     }
     std::lock_guard lock{queue_mutex_};
-    return polling_admits(flags) == Admit::all ? !ready_.empty()
-                                               : ready_.any([this](const Request *request) { return involved(request); });
+    return polling_admits(flags) == Admit::all
+               ? !ready_.empty()
+               : ready_.any([this](const Request *request) { return involved(request); });
 }
 
 void Context::serve_requests(uint32_t flags) {
@@ -114,7 +122,7 @@ void Context::serve_requests(uint32_t flags) {
         std::lock_guard lock{queue_mutex_};
         below = running_.empty() ? nullptr : running_.back();
     }
-    Frame frame{next_frame_++, below};
+    Frame frame{next_frame_++, below, !frames_.empty() && frames_.back()->alone};
     begin_wait(frame);
     const Admit admit = polling_admits(flags);
     for (uint32_t i = 0; i < polled_bound; ++i) {

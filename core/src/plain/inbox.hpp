@@ -65,6 +65,9 @@ public:
         return head == closed_mark() ? nullptr : turn_around(head);
     }
 
+    // Whether there is nothing to take, at this moment; false when it is closed. The owner only.
+    bool empty() const noexcept { return head_.load(std::memory_order_acquire) == nullptr; }
+
     bool closed() const noexcept { return head_.load() == closed_mark(); }
 
     // Returns when there is something to take, the inbox was closed or the deadline is over. The owner only.
