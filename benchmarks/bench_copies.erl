@@ -12,8 +12,9 @@ rows() ->
 
 %% `made': bytes that Python has just made; `kept': the same object each time.
 rows(Name, Size) ->
-    [row(Name, " in as bytes", Size, fun(Binary) -> {ok, Size} = py:call(builtins, len, [{bytes, Binary}]) end),
-     row(Name, " in as a memoryview", Size, fun(Binary) -> {ok, Size} = py:call(builtins, len, [{memoryview, Binary}]) end),
+    Length = fun(Value) -> {ok, Size} = py:call(builtins, len, [Value]) end,
+    [row(Name, " in as bytes", Size, fun(Binary) -> Length({bytes, Binary}) end),
+     row(Name, " in as a memoryview", Size, fun(Binary) -> Length({memoryview, Binary}) end),
      row(Name, " out, made", Size, fun(_) -> {ok, _} = py:call(builtins, bytes, [Size]) end),
      row(Name, " out, kept", Size, fun(_) -> {ok, _} = py:call('__main__', kept, []) end)].
 
@@ -22,7 +23,8 @@ row(Name, How, Size, Call) ->
         name => Name ++ How,
         unit => us,
         setup => fun() ->
-            ok = py:exec(<<"kept_bytes = bytes(", (integer_to_binary(Size))/binary, ")\ndef kept(): return kept_bytes">>),
+            ok = py:exec(<<"kept_bytes = bytes(", (integer_to_binary(Size))/binary, ")\n"
+                           "def kept(): return kept_bytes">>),
             binary:copy(<<0>>, Size)
         end,
         measure => fun(Binary) -> bench_clock:per_call(fun() -> Call(Binary) end) end

@@ -64,8 +64,8 @@ ratio(_Unit, _Backend, _Column, _Cells, _Columns) ->
     none.
 
 rows() ->
-    Groups = [bench_calls, bench_conversion, bench_copies, bench_callbacks, bench_state, bench_streams, bench_logging,
-              bench_contexts],
+    Groups = [bench_calls, bench_conversion, bench_copies, bench_callbacks, bench_state, bench_streams, bench_loop,
+              bench_logging, bench_contexts],
     [Row || Group <- Groups, Row <- Group:rows()].
 
 row(Name) ->
