@@ -77,6 +77,7 @@ private:
 
 // A context's hold on an interpreter. All but what is marked belongs to the context's thread, attached.
 struct ep_interp {
+    uint64_t id = 0; // never another's
     ep_context *context = nullptr;
     ep::Interpreter *interpreter = nullptr;
     PyThreadState *thread = nullptr;

@@ -117,6 +117,7 @@ void set_up_interpreter(Interpreter &interpreter) {
 }
 
 void set_up_context(ep_interp &interp) {
+    interp.id = engine().host->unique();
     interp.globals = py::Ref::check(PyDict_New());
     py::Ref name = py::Ref::check(PyUnicode_FromString("__main__"));
     PyObject *globals = interp.globals.get();

@@ -63,13 +63,13 @@ PyMethodDef methods[] = {
      "of_request(make)\n--\n\nWhat the running request has printed and not sent: made by make() when there is nothing "
      "yet, and called at the end of the request. None where no context runs."},
     {"poll_fd", poll_fd, METH_NOARGS,
-     "poll_fd()\n--\n\nA file descriptor for poll() that is readable when this thread is wanted. None: it is no "
-     "context's."},
+     "poll_fd()\n--\n\nA file descriptor that is readable when this thread is wanted, to be watched for poll(), and "
+     "the number of its context. None: it is no context's."},
     {"poll", py::as_function(poll_files), METH_FASTCALL,
-     "poll(fd, poll_fd, keys, timeout, all)\n--\n\nFor an event loop: sleep until files of the selector fd are ready, a "
-     "request has come, or the timeout, in seconds or None, is over. The list of what is ready, as select() gives it, or "
-     "False: select() is to say that; True: serve_requests() has something to do; None, at once: poll_fd is another "
-     "thread's. With all the requests are anybody's, else of those that the running one depends on."},
+     "poll(fd, context, keys, timeout, all)\n--\n\nFor an event loop: sleep until files of the selector fd are ready, "
+     "a request has come, or the timeout, in seconds or None, is over. The list of what is ready, as select() gives "
+     "it, or False: select() is to say that; True: serve_requests() has something to do; None, at once: context is "
+     "another thread's. With all the requests are anybody's, else of those that the running one depends on."},
     {"serve_requests", serve_requests, METH_O,
      "serve_requests(all)\n--\n\nServe requests that have come, before this returns."},
     {"store_get", py::as_function(store_get), METH_FASTCALL,

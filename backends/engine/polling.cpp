@@ -77,6 +77,9 @@ py::Ref ready_list(const Sleep &sleep, PyObject *keys) {
             py::raise(PyExc_TypeError, "a selector's keys are SelectorKey");
         }
         const long wanted = PyLong_AsLong(PyTuple_GET_ITEM(found, 2));
+        if (wanted == -1 && PyErr_Occurred()) {
+            throw py::Raised{};
+        }
         const uint32_t bits = event.events;
         const long is =
             ((bits & ~uint32_t{EPOLLIN}) != 0 ? write_event : 0) | ((bits & ~uint32_t{EPOLLOUT}) != 0 ? read_event : 0);
@@ -122,7 +125,7 @@ PyObject *poll_fd(PyObject *, PyObject *) noexcept {
             PyErr_SetFromErrno(PyExc_OSError);
             throw py::Raised{};
         }
-        return py::Ref::check(PyLong_FromLong(fd));
+        return py::Ref::check(Py_BuildValue("(iK)", fd, static_cast<unsigned long long>(interp->id)));
     });
 }
 
@@ -130,17 +133,23 @@ PyObject *poll_files(PyObject *module, PyObject *const *args, Py_ssize_t count) 
     return guarded([&] {
         if (count != 5) {
             py::raise(PyExc_TypeError,
-                      "poll() takes two file descriptors, a dict, a timeout and whether all are served");
+                      "poll() takes a file descriptor, a context, a dict, a timeout and whether all are served");
         }
         ep_interp *interp = current_interp();
         Sleep sleep{};
         sleep.fd = PyObject_AsFileDescriptor(args[0]);
-        sleep.wake = sleep.fd == -1 ? -1 : PyObject_AsFileDescriptor(args[1]);
-        if (sleep.wake == -1) {
+        const unsigned long long context = sleep.fd == -1 ? 0 : PyLong_AsUnsignedLongLong(args[1]);
+        if (PyErr_Occurred()) {
             throw py::Raised{};
         }
-        if (interp == nullptr || sleep.wake != engine().host->poll_fd(interp->context)) {
+        // Not by its file descriptor, which has been another's when that context is gone.
+        if (interp == nullptr || context != interp->id) {
             return py::Ref::borrow(Py_None);
+        }
+        sleep.wake = engine().host->poll_fd(interp->context);
+        if (sleep.wake == -1) {
+            PyErr_SetFromErrno(PyExc_OSError);
+            throw py::Raised{};
         }
         if (!PyDict_Check(args[2])) {
             py::raise(PyExc_TypeError, "a selector's keys are a dict, not %.100s", Py_TYPE(args[2])->tp_name);

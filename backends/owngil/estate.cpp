@@ -33,6 +33,31 @@ void free_all(const std::vector<PyObject *> &objects) noexcept {
 
 } // namespace
 
+// Each interpreter counts what it gives out less what it is given back (Objects/obmalloc.c,
+// _PyInterpreterState_FinalizeAllocatedBlocks). So it is given blocks of the main one's in place of those that the main
+// one will be given.
+void write_off(size_t blocks) {
+    constexpr size_t not_from_an_arena = 1024;
+    if (blocks == 0) {
+        return;
+    }
+    std::vector<void *> substitutes;
+    substitutes.reserve(blocks);
+    PyThreadState *own = PyEval_SaveThread();
+    if (PyThreadState *thread = PyThreadState_New(PyInterpreterState_Main())) {
+        PyEval_RestoreThread(thread);
+        while (substitutes.size() < blocks) {
+            substitutes.push_back(PyObject_Malloc(not_from_an_arena));
+        }
+        PyThreadState_Clear(thread);
+        PyThreadState_DeleteCurrent();
+    }
+    PyEval_RestoreThread(own);
+    for (void *each : substitutes) {
+        PyObject_Free(each);
+    }
+}
+
 void leave_estate(uint64_t interpreter, const std::vector<Slots::Lent> &lent) {
     std::vector<PyObject *> returned;
     {

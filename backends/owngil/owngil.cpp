@@ -113,6 +113,7 @@ void end(std::unique_ptr<OwnInterp> interp) {
         unregister_account(interp->own->python); // before its address can be another one's
     }
     interp->own->clear();
+    write_off(lent.size());
     Py_EndInterpreter(interp->thread);
     leave_estate(interp->own->id, lent);
     if (interp->account != nullptr) {

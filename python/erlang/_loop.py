@@ -26,12 +26,13 @@ class _Selector(selectors.DefaultSelector):
         super().__init__()
         self.serves_all = False
         self._wake: int | None = None
+        self._context: int | None = None
         self._watches_wake = False
 
     def select(self, timeout: float | None = None) -> list:
         ready = None
-        if self._wake is not None:
-            ready = _erlang.poll(self._fd, self._wake, self._fd_to_key, timeout, self.serves_all)
+        if self._context is not None:
+            ready = _erlang.poll(self._fd, self._context, self._fd_to_key, timeout, self.serves_all)
         if ready.__class__ is list:
             return ready
         if ready is None:
@@ -43,14 +44,17 @@ class _Selector(selectors.DefaultSelector):
     def _select_elsewhere(self, timeout: float | None) -> list:
         """On a thread where it was not used last."""
         if self._watches_wake:
-            try:
-                self._selector.unregister(self._wake)
-            except OSError:  # its context is gone
-                pass
+            if self._wake not in self._fd_to_key:  # its context is gone, and its number another file's
+                try:
+                    self._selector.unregister(self._wake)
+                except OSError:  # its context is gone
+                    pass
             self._watches_wake = False
-        self._wake = _erlang.poll_fd()
-        if self._wake is None:  # no context's thread
+        here = _erlang.poll_fd()
+        if here is None:  # no context's thread
+            self._context = None
             return super().select(timeout)
+        self._wake, self._context = here
         self._fd = self.fileno()
         if _HAS_EPOLL:  # elsewhere poll() watches the two side by side
             self._selector.register(self._wake, select.EPOLLIN)

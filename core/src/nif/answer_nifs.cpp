@@ -133,10 +133,12 @@ ERL_NIF_TERM nif_cancel(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
     }
     Context *context = request->context;
     enif_keep_resource(context);
-    request->interrupted.store(true);
+    const bool first = !request->interrupted.exchange(true); // else it is cleaning up
     request->state.settle();
     context->wake();
-    core().runtime.interrupt(context, handle);
+    if (first) {
+        core().runtime.interrupt(context, handle);
+    }
     enif_release_resource(context);
     return was == Cancelled::calling ? core().atoms.callback : core().atoms.cancelled;
 }

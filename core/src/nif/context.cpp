@@ -131,9 +131,11 @@ void Context::finish_thread() {
 void Context::stop(ErlNifEnv *caller) {
     Message *messages = inbox_.close();
     RequestList left;
+    bool first = false;
     {
         std::lock_guard lock{queue_mutex_};
         if (!stopping_) {
+            first = true;
             stopping_ = true;
             left = ready_.take_all();
         }
@@ -166,7 +168,7 @@ void Context::stop(ErlNifEnv *caller) {
     core().semaphore.withdraw_all(
         ours, [=](Semaphore::Waiter &waiter) { answer_stopped(&static_cast<Request &>(waiter), caller); });
     core().contexts.remove(owner_, this);
-    if (!thread_ended()) {
+    if (first && !thread_ended()) { // two orders would interrupt what cleans up after the first
         core().runtime.hound(this);
     }
 }
@@ -225,8 +227,9 @@ void Context::process_down(ErlNifEnv *env, const ErlNifPid &pid) {
     {
         std::lock_guard lock{queue_mutex_};
         for (Request *request : running_) {
-            if (request->wants_reply() && enif_compare_pids(&request->caller, &pid) == 0) {
-                request->interrupted.store(true);
+            // One that has been interrupted before, by a timeout perhaps, is to clean up in peace.
+            if (request->wants_reply() && enif_compare_pids(&request->caller, &pid) == 0 &&
+                !request->interrupted.exchange(true)) {
                 serials.push_back(request->handle());
             }
         }
@@ -333,6 +336,17 @@ void Context::run_releases() {
         backend_->release_slot(interp_, each.slot);
     }
     releasing_ = before;
+}
+
+void Context::run_returns() {
+    std::vector<Returned> lent;
+    {
+        std::lock_guard lock{release_mutex_};
+        lent.swap(returned_);
+    }
+    for (const Returned &each : lent) {
+        backend_->release_slot(interp_, each.slot);
+    }
 }
 
 void destroy_context(ErlNifEnv *, void *resource) {

@@ -44,6 +44,9 @@ public:
     void post_release(uint64_t slot);
     // Memory that was lent and that nobody looks at any more. False when the thread is past such things. Any thread.
     bool post_return(uint64_t interpreter, uint64_t slot);
+    // Frees what was returned: code that lends in a loop does not come back to the inbox for long.
+    // [context-thread][attached]
+    void run_returns();
     // Interrupts what runs on top. False when nothing does. Any thread.
     bool interrupt_running();
     // Makes the thread look around: a request that waits for a callback was interrupted. Any thread.
@@ -153,7 +156,7 @@ private:
     std::mutex interp_mutex_;
     ep_interp *interp_ = nullptr; // guarded by interp_mutex_ for other threads; only this thread writes
 
-    std::atomic<uint32_t> waits_{0};     // frames_.size(), for others
+    std::atomic<uint32_t> waits_{0};     // frames_.size() and the requests that run a loop, for others
     std::vector<ErlNifPid> depended_on_; // guarded by queue_mutex_: for whom the frames wait
 
     // The thread's own.

@@ -186,7 +186,10 @@ Request *Context::next(Admit admit) {
 bool Context::involved(const Request *request) const {
     auto runs_callback = [this](const ErlNifPid &pid) {
         return std::any_of(depended_on_.begin(), depended_on_.end(),
-                           [&](const ErlNifPid &other) { return enif_compare_pids(&other, &pid) == 0; });
+                           [&](const ErlNifPid &other) { return enif_compare_pids(&other, &pid) == 0; }) ||
+               std::any_of(running_.begin(), running_.end(), [&](const Request *other) {
+                   return other->polls && enif_compare_pids(&other->caller, &pid) == 0;
+               });
     };
     return runs_callback(request->caller) ||
            std::any_of(request->ancestors, request->ancestors + request->ancestor_count, runs_callback);

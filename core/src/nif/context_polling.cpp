@@ -29,6 +29,10 @@ uint32_t Context::poll(ep_sleep sleep, void *argument, int64_t nanoseconds, uint
         std::lock_guard lock{queue_mutex_};
         idle = ready_.empty() && inbox_.empty();
         request = running_.empty() ? nullptr : running_.back();
+        if (request != nullptr && !request->polls) {
+            request->polls = true;
+            waits_.fetch_add(1); // until it is over: whom it asks may call before the loop sleeps
+        }
     }
     if (idle && nanoseconds == 0) { // a loop that has work of its own only looks
         const int32_t ready = sleep(argument, 0);
@@ -68,7 +72,7 @@ uint32_t Context::poll(Request *request, ep_sleep sleep, void *argument, int64_t
                 release_slot(request, nullptr);
             }
             detach();
-            if (inbox_.begin_poll(wake_fd_) || stopping()) {
+            if (inbox_.begin_poll(wake_fd_) || (cleaning && stopping())) { // else nobody wakes it any more
                 ready = sleep(argument, nanoseconds);
             }
             const int error = errno;

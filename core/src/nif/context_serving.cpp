@@ -64,6 +64,9 @@ void Context::finish(Request *request) {
         std::lock_guard lock{queue_mutex_};
         running_.pop_back();
     }
+    if (request->polls) {
+        waits_.fetch_sub(1);
+    }
     ErlNifEnv *out = request->op == Request::op_noop ? request->env : request->out;
     const bool out_is_own = out == request->env;
     release_slot(request, nullptr); // before the caller can look at the semaphore

@@ -27,6 +27,7 @@ ERL_NIF_TERM make_object(ErlNifEnv *env, Context *context, uint64_t interpreter,
 
 ERL_NIF_TERM lend(ErlNifEnv *env, ep_context *lender, uint64_t interpreter, uint64_t slot, ep_slice data) {
     auto *context = static_cast<Context *>(lender);
+    context->run_returns();
     auto *lent = static_cast<Lent *>(enif_alloc_resource(core().types.lent, sizeof(Lent)));
     enif_keep_resource(context);
     *lent = Lent{context, interpreter, slot};

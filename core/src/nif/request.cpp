@@ -73,6 +73,7 @@ Request *take_request(Context *context, Space *space) {
     request->context = context;
     request->space = space;
     request->has_slot = false;
+    request->polls = false;
     request->interrupted.store(false, std::memory_order_relaxed); // published by the push
     enif_keep_resource(context);
     if (space != nullptr) {

@@ -51,6 +51,7 @@ struct Request final : Message, Semaphore::Waiter, Parcel {
     std::atomic<bool> interrupted{false};
     ErlNifEnv *out = nullptr;    // where the backend built the result: env, or another that the thread has
     ERL_NIF_TERM result = 0;     // written by the backend
+    bool polls = false;          // it runs an event loop; written by the context's thread, with its queue_mutex_
     bool result_is_flat = false; // result is a KeptFlat: the caller builds {ok, Value}
 
     // Nothing but `ref` and small terms is in env: the answer may be built there and leave with it.
