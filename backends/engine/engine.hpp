@@ -147,6 +147,9 @@ public:
     Running(const Running &) = delete;
     Running &operator=(const Running &) = delete;
 
+    // Whether it runs on top of another one.
+    bool nested() const noexcept { return below_ != 0; }
+
 private:
     ep_interp &interp_;
     uint64_t below_ = 0;
@@ -154,6 +157,23 @@ private:
     uint64_t told_below_ = 0;
     bool importing_below_ = false;
     unsigned import_locks_below_ = 0;
+};
+
+// Around code that is run in the middle of other code of this thread: an event loop of asyncio that runs below, and its
+// task, are set aside, so that the code is in none and may run one; it leaves none behind, whatever interrupts it.
+// Attached; no exception is set at either end.
+class LoopBelow {
+public:
+    LoopBelow(ep_interp &interp, bool nested) noexcept;
+    ~LoopBelow();
+    LoopBelow(const LoopBelow &) = delete;
+    LoopBelow &operator=(const LoopBelow &) = delete;
+
+private:
+    void set_aside() noexcept;
+
+    ep_interp &interp_;
+    py::Ref asyncio_, loop_, task_;
 };
 
 // Around code that may print: what is left without a newline at its end is sent then, and does not get between the

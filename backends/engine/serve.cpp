@@ -232,6 +232,7 @@ private:
 void serve(ep_interp *interp, ep_request *request) noexcept {
     request->result_kind = EP_RESULT_TERM;
     Running running{*interp, request->serial};
+    LoopBelow loop{*interp, running.nested()};
     Printing printing{*interp}; // ends before the request does, so that sending can be interrupted
     try {
         request->result = Service{*interp, *request}.run();

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._logging import ErlangHandler, setup_logging
+    from ._loop import ErlangEventLoop, new_event_loop, run
     from ._mode import ExecutionMode, detect_mode
+    from ._policy import EventLoopPolicy, install
     from ._scheduling import (
         InlineScheduleMarker,
         ScheduleMarker,
@@ -42,7 +44,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Atom",
+    "ErlangEventLoop",
     "ErlangHandler",
+    "EventLoopPolicy",
     "ExecutionMode",
     "InlineScheduleMarker",
     "Interrupted",
@@ -58,6 +62,9 @@ __all__ = [
     "call",
     "consume_time_slice",
     "detect_mode",
+    "install",
+    "new_event_loop",
+    "run",
     "schedule",
     "schedule_inline",
     "schedule_py",
@@ -89,6 +96,7 @@ _LATER = {
         "._logging": ("ErlangHandler", "setup_logging"),
         "._loop": ("ErlangEventLoop", "new_event_loop", "run"),
         "._mode": ("ExecutionMode", "detect_mode"),
+        "._policy": ("EventLoopPolicy", "install"),
         "._scheduling": (
             "InlineScheduleMarker",
             "ScheduleMarker",

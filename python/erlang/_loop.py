@@ -7,6 +7,10 @@ the loop's callbacks. On other threads it is asyncio's loop.
 
 from __future__ import annotations
 
+# Before asyncio: dataclasses, which that imports, looks for typing in sys.modules, and takes it as it is while another
+# thread imports it. asyncio would stay broken then.
+import typing  # noqa: F401  isort: skip
+
 import asyncio
 import select
 import selectors
@@ -15,7 +19,6 @@ from asyncio import events
 import _erlang
 
 _get_running_loop = events._get_running_loop
-_set_running_loop = events._set_running_loop
 _HAS_EPOLL = hasattr(select, "epoll")
 
 
@@ -25,50 +28,42 @@ class _Selector(selectors.DefaultSelector):
     def __init__(self) -> None:
         super().__init__()
         self.serves_all = False
-        self._wake: int | None = None
-        self._context: int | None = None
-        self._watches_wake = False
+        self._context = 0  # the key of the one whose thread it was used on last, if it was one
+        self._wake = -1  # watched for that context
 
     def select(self, timeout: float | None = None) -> list:
         ready = None
-        if self._context is not None:
+        if self._context:
             ready = _erlang.poll(self._fd, self._context, self._fd_to_key, timeout, self.serves_all)
         if ready.__class__ is list:
             return ready
         if ready is None:
             return self._select_elsewhere(timeout)
         if ready:
-            self._serve()
+            _erlang.serve_requests(self.serves_all)
         return super().select(0)
 
     def _select_elsewhere(self, timeout: float | None) -> list:
         """On a thread where it was not used last."""
-        if self._watches_wake:
-            if self._wake not in self._fd_to_key:  # its context is gone, and its number another file's
-                try:
-                    self._selector.unregister(self._wake)
-                except OSError:  # its context is gone
-                    pass
-            self._watches_wake = False
-        here = _erlang.poll_fd()
-        if here is None:  # no context's thread
-            self._context = None
+        self._forget_context()
+        found = _erlang.poll_fd()
+        if found is None:  # no context's thread
             return super().select(timeout)
-        self._wake, self._context = here
         self._fd = self.fileno()
+        wake, self._context = found
         if _HAS_EPOLL:  # elsewhere poll() watches the two side by side
-            self._selector.register(self._wake, select.EPOLLIN)
-            self._watches_wake = True
+            self._selector.register(wake, select.EPOLLIN)
+            self._wake = wake
         return self.select(timeout)
 
-    def _serve(self) -> None:
-        # What is served has nothing to do with this loop, and may run one of its own.
-        loop = _get_running_loop()
-        _set_running_loop(None)
-        try:
-            _erlang.serve_requests(self.serves_all)
-        finally:
-            _set_running_loop(loop)
+    def _forget_context(self) -> None:
+        # If the context is gone, so is what was watched for it, and the number may be another file's by now.
+        if self._wake != -1 and self._wake not in self._fd_to_key:
+            try:
+                self._selector.unregister(self._wake)
+            except OSError:
+                pass
+        self._context, self._wake = 0, -1
 
 
 class ErlangEventLoop(asyncio.SelectorEventLoop):
@@ -97,5 +92,7 @@ def new_event_loop() -> ErlangEventLoop:
 
 def run(main, *, debug: bool | None = None):
     """Run a coroutine to its end on a loop of its own, and return what it returns. As asyncio.run()."""
+    if _get_running_loop() is not None:
+        raise RuntimeError("erlang.run() cannot be called from a running event loop: await the coroutine")
     with asyncio.Runner(debug=debug, loop_factory=new_event_loop) as runner:
         return runner.run(main)

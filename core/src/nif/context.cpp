@@ -12,6 +12,9 @@ namespace ep {
 
 namespace {
 
+// What code that was interrupted has for cleaning up before it is interrupted again.
+constexpr std::chrono::milliseconds patience_with_cleanup{1000};
+
 // What the new thread gets; it frees it.
 struct Start {
     Context *context;
@@ -250,9 +253,17 @@ bool Context::runs(uint64_t serial) {
     return std::any_of(running_.begin(), running_.end(), [=](Request *request) { return request->handle() == serial; });
 }
 
-bool Context::deliver_interrupt(uint64_t serial) {
+void Context::deliver_interrupt(uint64_t serial) {
     std::lock_guard lock{interp_mutex_};
-    return interp_ != nullptr && backend_->interrupt(interp_, serial) == EP_OK;
+    const auto now = Clock::now();
+    // There may be several orders for one request: a context that stops also loses its callers.
+    if (interp_ == nullptr || (serial == interrupted_ && now < interrupt_again_)) {
+        return;
+    }
+    if (backend_->interrupt(interp_, serial) == EP_OK) {
+        interrupted_ = serial;
+        interrupt_again_ = now + patience_with_cleanup;
+    }
 }
 
 bool Context::memory(ep_memory &memory) {

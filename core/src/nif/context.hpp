@@ -51,8 +51,9 @@ public:
     bool interrupt_running();
     // Makes the thread look around: a request that waits for a callback was interrupted. Any thread.
     void wake() noexcept;
-    // Asks the interpreter to interrupt a request; whether it is the one that runs at this moment. [python-main]
-    bool deliver_interrupt(uint64_t serial);
+    // Asks the interpreter to interrupt a request, if that is the one that runs at this moment; not while one that was
+    // interrupted may still be cleaning up. [python-main]
+    void deliver_interrupt(uint64_t serial);
     // The serial of what runs on top, 0 if nothing. Any thread.
     uint64_t running_serial();
     // Whether that request is on the stack of what runs. Any thread.
@@ -154,7 +155,9 @@ private:
     std::atomic<bool> wake_posted_{false};
 
     std::mutex interp_mutex_;
-    ep_interp *interp_ = nullptr; // guarded by interp_mutex_ for other threads; only this thread writes
+    ep_interp *interp_ = nullptr;         // guarded by interp_mutex_ for other threads; only this thread writes
+    uint64_t interrupted_ = 0;            // guarded by interp_mutex_: the last one that was...
+    Clock::time_point interrupt_again_{}; // ... and when it may be once more; guarded by it too
 
     std::atomic<uint32_t> waits_{0};     // frames_.size() and the requests that run a loop, for others
     std::vector<ErlNifPid> depended_on_; // guarded by queue_mutex_: for whom the frames wait

@@ -10,7 +10,6 @@ namespace {
 
 constexpr std::chrono::milliseconds shortest_interval{5};
 constexpr std::chrono::milliseconds longest_interval{1000};
-constexpr std::chrono::milliseconds patience_with_cleanup{1000};
 
 } // namespace
 
@@ -32,13 +31,8 @@ bool Interrupt::carry_out() {
     if (target != top) {
         return false; // it waits below another one, and will see that it was interrupted
     }
-    const auto now = Clock::now();
-    // Code that was interrupted has some time to clean up before it is interrupted again.
-    if (target != 0 && (target != delivered_ || now >= again_)) {
-        if (context_->deliver_interrupt(target)) {
-            delivered_ = target;
-            again_ = now + patience_with_cleanup;
-        }
+    if (target != 0) {
+        context_->deliver_interrupt(target);
     }
     return false;
 }

@@ -28,12 +28,8 @@ public:
     bool carry_out();
 
 private:
-    using Clock = std::chrono::steady_clock;
-
     Context *const context_; // a counted reference
     const uint64_t serial_;
-    uint64_t delivered_ = 0;    // the last one that was interrupted...
-    Clock::time_point again_{}; // ... and when it may be once more
 };
 
 // Those of one backend's contexts. For the thread that carries them out.
