@@ -235,8 +235,8 @@ others_run_while_one_sleeps(_Config) ->
              fun(Context) -> py_context:exec(Context, said_to(Tester, <<"erlang.sleep(600)">>)) end,
              fun(Context) -> py_context:eval(Context, said_to(Tester, <<"erlang.sleep(600)">>)) end,
              fun(Context) ->
-                 ok = py:exec(Context, said_to(Tester, <<"def nap(): erlang.sleep(600)">>)),
-                 py:call(Context, '__main__', nap, [], #{timeout => infinity})
+                 ok = py:exec(Context, <<"def nap(pid): erlang.send(pid, 'sleeps'); erlang.sleep(600)">>),
+                 py:call(Context, '__main__', nap, [Tester], #{timeout => infinity})
              end
          ]]
     end).
