@@ -71,10 +71,13 @@ PyObject *feed_is_open(PyObject *module, PyObject *feed) noexcept;
 
 // output.cpp
 PyObject *of_request(PyObject *module, PyObject *make) noexcept;
+// async_calls.cpp
+PyObject *loop_inbox(PyObject *module, PyObject *) noexcept;
+PyObject *call_async(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
+PyObject *take_answers(PyObject *module, PyObject *inbox) noexcept;
 // polling.cpp
 PyObject *poll_fd(PyObject *module, PyObject *) noexcept;
 PyObject *poll_files(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
-PyObject *serve_requests(PyObject *module, PyObject *all) noexcept;
 
 // stores.cpp
 PyObject *store_get(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;

@@ -121,8 +121,7 @@ void forget_interrupt(ep_interp &interp) {
 }
 
 bool was_interrupted(ep_interp &interp) {
-    std::lock_guard lock{interp.interrupt_mutex};
-    return interp.running != 0 && interp.reached == interp.running;
+    return interp.running != 0 && interp.reached.load() == interp.running;
 }
 
 Running::Running(ep_interp &interp, uint64_t serial) : interp_(interp) {
@@ -132,7 +131,7 @@ Running::Running(ep_interp &interp, uint64_t serial) : interp_(interp) {
     }
     take_back(interp_);
     below_ = std::exchange(interp_.running, serial);
-    reached_below_ = std::exchange(interp_.reached, 0);
+    reached_below_ = interp_.reached.exchange(0);
     told_below_ = std::exchange(interp_.told, 0);
     importing_below_ = std::exchange(interp_.importing, false);
     import_locks_below_ = std::exchange(interp_.import_locks, 0);

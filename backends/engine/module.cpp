@@ -67,11 +67,17 @@ PyMethodDef methods[] = {
      "the number of its context. None: it is no context's."},
     {"poll", py::as_function(poll_files), METH_FASTCALL,
      "poll(fd, context, keys, timeout, all)\n--\n\nFor an event loop: sleep until files of the selector fd are ready, "
-     "a request has come, or the timeout, in seconds or None, is over. The list of what is ready, as select() gives "
-     "it, or False: select() is to say that; True: serve_requests() has something to do; None, at once: context is "
-     "another thread's. With all the requests are anybody's, else of those that the running one depends on."},
-    {"serve_requests", serve_requests, METH_O,
-     "serve_requests(all)\n--\n\nServe requests that have come, before this returns."},
+     "requests have come, which are served then, or the timeout, in seconds or None, is over. The list of what is "
+     "ready, as select() gives it, or False: select() is to say that; None, at once: context is another thread's. With "
+     "all the requests are anybody's, else of those that the running one depends on."},
+    {"loop_inbox", loop_inbox, METH_NOARGS,
+     "loop_inbox()\n--\n\nWhere the answers of call_async() come in, and a file descriptor that is readable while there "
+     "are any. It is closed with the first."},
+    {"call_async", py::as_function(call_async), METH_FASTCALL,
+     "call_async(inbox, number, name, *args)\n--\n\nAs call(), whose answer comes to the inbox under this number."},
+    {"take_answers", take_answers, METH_O,
+     "take_answers(inbox)\n--\n\nSome of those that have come, as [(number, value or None, exception or None)]; [] when "
+     "there is none left."},
     {"store_get", py::as_function(store_get), METH_FASTCALL,
      "store_get(store, key, default)\n--\n\nA value of py_state (None) or of a SharedDict, or the default."},
     {"store_put", py::as_function(store_put), METH_FASTCALL,

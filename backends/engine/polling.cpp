@@ -165,16 +165,11 @@ PyObject *poll_files(PyObject *module, PyObject *const *args, Py_ssize_t count) 
             PyErr_SetFromErrno(PyExc_OSError);
             throw py::Raised{};
         }
-        return (came & EP_POLL_REQUESTS) != 0 ? py::Ref::borrow(Py_True) : ready_list(sleep, args[2]);
-    });
-}
-
-PyObject *serve_requests(PyObject *, PyObject *all) noexcept {
-    return guarded([&] {
-        if (ep_interp *interp = current_interp()) {
-            engine().host->serve_requests(interp->context, all == Py_True ? EP_POLL_ALL : 0);
+        if ((came & EP_POLL_REQUESTS) != 0) {
+            engine().host->serve_requests(interp->context, flags & EP_POLL_ALL);
+            Sleep::call(&sleep, 0); // what they closed is not reported any more
         }
-        return py::Ref::borrow(Py_None);
+        return ready_list(sleep, args[2]);
     });
 }
 

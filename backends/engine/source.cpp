@@ -165,12 +165,16 @@ void Source::bytes(FlatWriter &sink, View v) const {
 // Memory of an object that never changes. When it is large Erlang gets to see it where it is, and the object stays for
 // as long as anybody does; else a copy.
 void Source::lasting(FlatWriter &sink, PyObject *owner, const void *data, size_t size) const {
+    if (size < least_lent) {
+        sink.binary(data, size);
+        return;
+    }
     ep_interp *interp = current_interp();
     // An interpreter that ends takes along what it knows by other ways than by counting references: classes, and with
     // them their instances, and interned strings. Bytes are known to nobody.
     const bool lasts = PyBytes_CheckExact(owner) ||
                        (PyUnicode_CheckExact(owner) && state_.interpreter->python == PyInterpreterState_Main());
-    if (size < least_lent || interp == nullptr || !lasts) {
+    if (interp == nullptr || !lasts) {
         sink.binary(data, size);
         return;
     }

@@ -46,6 +46,7 @@ start_processes() ->
         {ok, Sup} ->
             ok = py_state:register_callbacks(),
             ok = py_output:register(),
+            ok = py_gen_call:register(),
             start_pool(Sup);
         {error, _} = Error -> Error
     end.

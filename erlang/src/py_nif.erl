@@ -375,6 +375,7 @@ dup_fd(_Fd) -> ?STUB.
 %% ---------------------------------------------------------------------------------------------------------------------
 
 %% @doc How many of each thing are alive: contexts, threads, requests, callbacks, envs, objects, lent (memory of
-%% Python that binaries look at), messages, slots, stores, atoms_left.
+%% Python that binaries look at), messages, slots, stores, loop_inboxes
+%% (where asyncio loops wait for Erlang), atoms_left.
 -spec counters() -> #{atom() => non_neg_integer()}.
 counters() -> ?STUB.

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from ._async_calls import async_call
+    from ._gen_call import async_gen_call, gen_call
     from ._logging import ErlangHandler, setup_logging
     from ._loop import ErlangEventLoop, new_event_loop, run
     from ._mode import ExecutionMode, detect_mode
@@ -58,10 +60,13 @@ __all__ = [
     "Span",
     "SuspensionRequired",
     "Term",
+    "async_call",
+    "async_gen_call",
     "atom",
     "call",
     "consume_time_slice",
     "detect_mode",
+    "gen_call",
     "install",
     "new_event_loop",
     "run",
@@ -93,6 +98,8 @@ del TYPE_CHECKING, annotations  # every public name here hides a registered func
 _LATER = {
     name: module
     for module, names in {
+        "._async_calls": ("async_call",),
+        "._gen_call": ("async_gen_call", "gen_call"),
         "._logging": ("ErlangHandler", "setup_logging"),
         "._loop": ("ErlangEventLoop", "new_event_loop", "run"),
         "._mode": ("ExecutionMode", "detect_mode"),

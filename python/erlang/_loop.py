@@ -39,8 +39,6 @@ class _Selector(selectors.DefaultSelector):
             return ready
         if ready is None:
             return self._select_elsewhere(timeout)
-        if ready:
-            _erlang.serve_requests(self.serves_all)
         return super().select(0)
 
     def _select_elsewhere(self, timeout: float | None) -> list:

@@ -140,6 +140,18 @@ typedef struct ep_host {
     /* Serves the requests that have come, on top of the one that polls, some of them at most. `flags` as there.
        [context-thread][attached] */
     void (*serve_requests)(ep_context *context, uint32_t flags);
+
+    /* Where the answers of call_async come in: a term for it in `env`, and a file descriptor for an event loop to watch,
+       readable while there is one. Both are gone with the last reference. 0: there is no file descriptor to be had;
+       errno says why. [any-thread] */
+    ERL_NIF_TERM (*loop_inbox)(ErlNifEnv *env, int32_t *fd);
+    /* As call(), without a wait: the answer comes to `inbox`, under `number`. Name and arguments live in `env`, which is
+       consumed whatever happens; the inbox does not, or it would live as long as the message. `context` is that of the thread, or NULL. EP_WRONG_KIND: it is no inbox; EP_NOT_RUNNING: nobody
+       runs the function. [any-thread] */
+    ep_status (*call_async)(ep_context *context, ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args,
+                            ERL_NIF_TERM inbox, uint64_t number);
+    /* The oldest answer that has come, for answer_done. 0: there is none. `env` is where `inbox` lives. [any-thread] */
+    int32_t (*take_answer)(ErlNifEnv *env, ERL_NIF_TERM inbox, uint64_t *number, ep_answer *answer);
 } ep_host;
 
 #ifdef __cplusplus

@@ -133,12 +133,10 @@ ERL_NIF_TERM nif_cancel(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
     }
     Context *context = request->context;
     enif_keep_resource(context);
-    const bool first = !request->interrupted.exchange(true); // else it is cleaning up
+    request->interrupted.store(true);
     request->state.settle();
     context->wake();
-    if (first) {
-        core().runtime.interrupt(context, handle);
-    }
+    core().runtime.interrupt(context, handle);
     enif_release_resource(context);
     return was == Cancelled::calling ? core().atoms.callback : core().atoms.cancelled;
 }

@@ -3,6 +3,7 @@
 #include "../plain/spin.hpp"
 #include "context.hpp"
 #include "core.hpp"
+#include "loop_inbox.hpp"
 
 #include <mutex>
 #include <new>
@@ -48,9 +49,10 @@ EnvPool &env_pool() {
     return *pool;
 }
 
-ERL_NIF_TERM make_callback(ErlNifEnv *env, Context *context, WaitCell *cell, uint64_t frame, uint64_t handle) {
+ERL_NIF_TERM make_callback(ErlNifEnv *env, Context *context, WaitCell *cell, LoopInbox *inbox, uint64_t frame,
+                           uint64_t handle) {
     void *memory = enif_alloc_resource(core().types.callback, sizeof(Callback));
-    auto *callback = new (memory) Callback{context, cell, frame, handle, {}};
+    auto *callback = new (memory) Callback{context, cell, inbox, frame, handle, {}};
     Counters::add(core().counters.callbacks, 1);
     ERL_NIF_TERM term = enif_make_resource(env, callback);
     enif_release_resource(callback);
@@ -90,11 +92,16 @@ void WaitCell::release() noexcept {
 
 ERL_NIF_TERM make_callback(ErlNifEnv *env, Context *context, uint64_t frame, uint64_t handle) {
     enif_keep_resource(context);
-    return make_callback(env, context, nullptr, frame, handle);
+    return make_callback(env, context, nullptr, nullptr, frame, handle);
 }
 
 ERL_NIF_TERM make_callback(ErlNifEnv *env, WaitCell *cell) {
-    return make_callback(env, nullptr, cell, 0, 0);
+    return make_callback(env, nullptr, cell, nullptr, 0, 0);
+}
+
+ERL_NIF_TERM make_callback(ErlNifEnv *env, LoopInbox *inbox, uint64_t number) {
+    enif_keep_resource(inbox);
+    return make_callback(env, nullptr, nullptr, inbox, number, 0);
 }
 
 bool settle(Callback &callback) {
@@ -108,6 +115,9 @@ bool settle(Callback &callback) {
 void let_go(Callback &callback) {
     if (Context *context = std::exchange(callback.context, nullptr)) {
         enif_release_resource(context);
+    }
+    if (LoopInbox *inbox = std::exchange(callback.inbox, nullptr)) {
+        enif_release_resource(inbox);
     }
 }
 
@@ -138,6 +148,8 @@ void destroy_callback(ErlNifEnv *env, void *resource) {
 void deliver(const Callback &callback, Reply *reply) {
     if (callback.cell != nullptr) {
         callback.cell->answer(reply);
+    } else if (callback.inbox != nullptr) {
+        callback.inbox->post(reply);
     } else if (!callback.context->post(reply)) {
         recycle(reply);
     }

@@ -13,6 +13,7 @@
 namespace ep {
 
 class Context;
+class LoopInbox;
 
 // Where a thread that is no context's waits for its answer. Shared by the thread and the callback, gone with the
 // second of them.
@@ -33,15 +34,17 @@ private:
 // The memory is a NIF resource. When its last reference is gone and nobody has answered, nobody can: its destructor
 // answers then, which is how a killed process ends the wait of its Python code.
 struct Callback {
-    Context *context; // a counted reference until let_go(); nullptr when a cell waits
-    WaitCell *cell;
-    uint64_t frame;  // in context
-    uint64_t handle; // of the request whose caller runs the callback; 0 when a process of its own does
+    Context *context; // whose thread waits, a counted reference until let_go(); or nullptr
+    WaitCell *cell;   // where another thread waits, or nullptr
+    LoopInbox *inbox; // where a loop waits, a counted reference until let_go(); or nullptr
+    uint64_t frame;   // in context; the number of the answer in inbox
+    uint64_t handle;  // of the request whose caller runs the callback; 0 when a process of its own does
     std::atomic<bool> answered{false};
 };
 
 ERL_NIF_TERM make_callback(ErlNifEnv *env, Context *context, uint64_t frame, uint64_t handle);
 ERL_NIF_TERM make_callback(ErlNifEnv *env, WaitCell *cell);
+ERL_NIF_TERM make_callback(ErlNifEnv *env, LoopInbox *inbox, uint64_t number);
 void destroy_callback(ErlNifEnv *env, void *resource);
 
 // Whether nobody has answered it before: then the caller of this does, and calls let_go() when it has.

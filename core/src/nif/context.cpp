@@ -134,14 +134,10 @@ void Context::finish_thread() {
 void Context::stop(ErlNifEnv *caller) {
     Message *messages = inbox_.close();
     RequestList left;
-    bool first = false;
     {
         std::lock_guard lock{queue_mutex_};
-        if (!stopping_) {
-            first = true;
-            stopping_ = true;
-            left = ready_.take_all();
-        }
+        stopping_ = true;
+        left = ready_.take_all();
         // The thread takes a request off this stack before it answers, so those on it stay as they are meanwhile. One
         // that waits for a callback is answered by the thread, whose wait ends now.
         for (Request *request : running_) {
@@ -171,7 +167,7 @@ void Context::stop(ErlNifEnv *caller) {
     core().semaphore.withdraw_all(
         ours, [=](Semaphore::Waiter &waiter) { answer_stopped(&static_cast<Request &>(waiter), caller); });
     core().contexts.remove(owner_, this);
-    if (first && !thread_ended()) { // two orders would interrupt what cleans up after the first
+    if (!thread_ended()) {
         core().runtime.hound(this);
     }
 }
@@ -230,9 +226,8 @@ void Context::process_down(ErlNifEnv *env, const ErlNifPid &pid) {
     {
         std::lock_guard lock{queue_mutex_};
         for (Request *request : running_) {
-            // One that has been interrupted before, by a timeout perhaps, is to clean up in peace.
-            if (request->wants_reply() && enif_compare_pids(&request->caller, &pid) == 0 &&
-                !request->interrupted.exchange(true)) {
+            if (request->wants_reply() && enif_compare_pids(&request->caller, &pid) == 0) {
+                request->interrupted.store(true);
                 serials.push_back(request->handle());
             }
         }
@@ -250,20 +245,33 @@ uint64_t Context::running_serial() {
 
 bool Context::runs(uint64_t serial) {
     std::lock_guard lock{queue_mutex_};
-    return std::any_of(running_.begin(), running_.end(), [=](Request *request) { return request->handle() == serial; });
+    return find_running(serial) != nullptr;
 }
 
 void Context::deliver_interrupt(uint64_t serial) {
     std::lock_guard lock{interp_mutex_};
-    const auto now = Clock::now();
     // There may be several orders for one request: a context that stops also loses its callers.
-    if (interp_ == nullptr || (serial == interrupted_ && now < interrupt_again_)) {
+    if (interp_ == nullptr || has_patience(serial)) {
         return;
     }
     if (backend_->interrupt(interp_, serial) == EP_OK) {
-        interrupted_ = serial;
-        interrupt_again_ = now + patience_with_cleanup;
+        std::lock_guard queue_lock{queue_mutex_};
+        if (Request *request = find_running(serial)) {
+            request->interrupt_again = Clock::now() + patience_with_cleanup;
+        }
     }
+}
+
+bool Context::has_patience(uint64_t serial) const {
+    std::lock_guard lock{queue_mutex_};
+    const Request *request = find_running(serial);
+    return request == nullptr || Clock::now() < request->interrupt_again;
+}
+
+Request *Context::find_running(uint64_t serial) const {
+    auto found = std::find_if(running_.rbegin(), running_.rend(),
+                              [=](const Request *request) { return request->handle() == serial; });
+    return found == running_.rend() ? nullptr : *found;
 }
 
 bool Context::memory(ep_memory &memory) {
@@ -329,23 +337,19 @@ void Context::deliver(Reply *reply) {
 
 void Context::run_releases() {
     std::vector<uint64_t> slots;
-    std::vector<Returned> lent;
     {
         std::lock_guard lock{release_mutex_};
         if (released_.empty() && returned_.empty()) {
             return;
         }
         slots.swap(released_);
-        lent.swap(returned_);
     }
     attach();
     const bool before = std::exchange(releasing_, true);
     for (uint64_t slot : slots) {
         backend_->release_slot(interp_, slot);
     }
-    for (const Returned &each : lent) {
-        backend_->release_slot(interp_, each.slot);
-    }
+    run_returns();
     releasing_ = before;
 }
 

@@ -24,6 +24,7 @@ struct Frame {
     Request *request; // whose Python code waits; nullptr for code that no request runs (finalizers)
     bool alone;       // EP_CALL_ALONE, or one below is
     Reply *reply = nullptr;
+    bool releasing = false; // what waits is a finalizer; what is served meanwhile is none
 };
 
 // The memory is a NIF resource. References: terms, the thread while it runs, the table, requests and handles.
@@ -51,8 +52,8 @@ public:
     bool interrupt_running();
     // Makes the thread look around: a request that waits for a callback was interrupted. Any thread.
     void wake() noexcept;
-    // Asks the interpreter to interrupt a request, if that is the one that runs at this moment; not while one that was
-    // interrupted may still be cleaning up. [python-main]
+    // Asks the interpreter to interrupt a request, if that is the one that runs at this moment; not while it may still be
+    // cleaning up after the last time. [python-main]
     void deliver_interrupt(uint64_t serial);
     // The serial of what runs on top, 0 if nothing. Any thread.
     uint64_t running_serial();
@@ -73,6 +74,9 @@ public:
 
     // erlang.call on this context's thread. Fills in the answer. [context-thread][attached]
     void call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, uint32_t flags, ep_answer *answer);
+
+    // The process whose code runs, as a term: what asks Erlang asks for it. [context-thread]
+    ERL_NIF_TERM for_whom(ErlNifEnv *env) const noexcept;
 
     // Those of ep_host. [context-thread][attached]
     int poll_fd() noexcept;
@@ -108,7 +112,11 @@ private:
     void run_releases();
     enum class Admit : uint8_t { all, involved };
     Request *next(Admit admit);
-    bool involved(const Request *request) const; // with queue_mutex_
+    bool involved(const Request *request) const;   // with queue_mutex_
+    Request *find_running(uint64_t serial) const;  // with queue_mutex_
+    bool has_patience(uint64_t serial) const;      // with what it was interrupted for
+    Request *waiting() const noexcept;             // whose code is about to wait; nullptr: a finalizer
+    Frame make_frame(bool alone = false) noexcept; // for that
     void serve(Request *request);
     void work(Request *request);
     void finish(Request *request);
@@ -140,7 +148,7 @@ private:
 
     mutable std::mutex queue_mutex_;
     RequestList ready_;              // guarded by queue_mutex_: received, not started
-    std::vector<Request *> running_; // guarded by queue_mutex_: the stack of what runs, the top last
+    std::vector<Request *> running_; // the stack of what runs, the top last; guarded as interp_ is, by queue_mutex_
     bool stopping_ = false;          // guarded by queue_mutex_
 
     std::mutex release_mutex_;
@@ -155,9 +163,7 @@ private:
     std::atomic<bool> wake_posted_{false};
 
     std::mutex interp_mutex_;
-    ep_interp *interp_ = nullptr;         // guarded by interp_mutex_ for other threads; only this thread writes
-    uint64_t interrupted_ = 0;            // guarded by interp_mutex_: the last one that was...
-    Clock::time_point interrupt_again_{}; // ... and when it may be once more; guarded by it too
+    ep_interp *interp_ = nullptr; // guarded by interp_mutex_ for other threads; only this thread writes
 
     std::atomic<uint32_t> waits_{0};     // frames_.size() and the requests that run a loop, for others
     std::vector<ErlNifPid> depended_on_; // guarded by queue_mutex_: for whom the frames wait
@@ -168,6 +174,7 @@ private:
     bool releasing_ = false; // what runs are finalizers of released objects, for no request
     uint32_t served_ = 0;
     uint64_t next_frame_ = 1;
+    bool woken_ = false;          // what ended the last sleep of a loop was the inbox, and it may do so again soon
     Clock::time_point last_move_; // when a wait on the stack last got its answer, or a request was served
     std::vector<Frame *> frames_;
     ErlNifEnv *reply_env_ = nullptr;

@@ -10,32 +10,25 @@ namespace ep {
 
 // The thread's part of erlang.call.
 void Context::call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, uint32_t flags, ep_answer *answer) {
-    Request *request = nullptr;
-    {
-        std::lock_guard lock{queue_mutex_};
-        request = releasing_ || running_.empty() ? nullptr : running_.back();
-    }
     *answer = {};
     if (!serving_ || frames_.size() >= max_depth) {
         answer->status = serving_ ? EP_TOO_DEEP : EP_CLOSED;
         give_env(env);
         return;
     }
-    const bool above_one_alone = !frames_.empty() && frames_.back()->alone;
-    Frame frame{next_frame_++, request, above_one_alone || (flags & EP_CALL_ALONE) != 0};
+    Frame frame = make_frame((flags & EP_CALL_ALONE) != 0);
     begin_wait(frame); // before anybody can be asked for the answer, and call back
     answer->status = send_call(env, name, args, frame);
     if (answer->status != EP_OK) {
         end_wait();
         return;
     }
+    Request *const request = frame.request;
     const bool had_slot = request != nullptr && request->has_slot;
     if (had_slot) {
         release_slot(request, nullptr);
     }
-    const bool releasing = std::exchange(releasing_, false); // what is served meanwhile is no finalizer
     answer->status = wait(frame);
-    releasing_ = releasing;
     end_wait();
     if (answer->status == EP_OK && request != nullptr && request->interrupted.load()) {
         answer->status = EP_INTERRUPTED; // the exception that was set for it may have been cleared by one on top
@@ -54,7 +47,21 @@ void Context::call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, uint32_
     }
 }
 
+Request *Context::waiting() const noexcept {
+    return releasing_ || running_.empty() ? nullptr : running_.back();
+}
+
+ERL_NIF_TERM Context::for_whom(ErlNifEnv *env) const noexcept {
+    const Request *request = waiting();
+    return request != nullptr ? enif_make_pid(env, &request->caller) : core().atoms.undefined;
+}
+
+Frame Context::make_frame(bool alone) noexcept {
+    return {next_frame_++, waiting(), alone || (!frames_.empty() && frames_.back()->alone)};
+}
+
 void Context::begin_wait(Frame &frame) {
+    frame.releasing = std::exchange(releasing_, false);
     frames_.push_back(&frame);
     {
         std::lock_guard lock{queue_mutex_};
@@ -71,6 +78,7 @@ void Context::end_wait() {
         std::lock_guard lock{queue_mutex_};
         depended_on_.pop_back();
     }
+    releasing_ = frames_.back()->releasing;
     frames_.pop_back();
 }
 
@@ -92,8 +100,7 @@ ep_status Context::send_call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM arg
         }
     } else {
         ERL_NIF_TERM callback = make_callback(env, this, frame.id, 0);
-        ERL_NIF_TERM for_whom = request != nullptr ? enif_make_pid(env, &request->caller) : core().atoms.undefined;
-        ERL_NIF_TERM what = enif_make_tuple5(env, core().atoms.callback, callback, name, args, for_whom);
+        ERL_NIF_TERM what = enif_make_tuple5(env, core().atoms.callback, callback, name, args, for_whom(env));
         status = core().runners.run(env, what) ? EP_OK : EP_NOT_RUNNING;
     }
     give_env(env);

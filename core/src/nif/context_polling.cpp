@@ -23,12 +23,11 @@ uint32_t Context::poll(ep_sleep sleep, void *argument, int64_t nanoseconds, uint
     if (!serving_) {
         return EP_POLL_INTERRUPTED;
     }
-    Request *request = nullptr;
+    Request *const request = waiting();
     bool idle = false;
     {
         std::lock_guard lock{queue_mutex_};
         idle = ready_.empty() && inbox_.empty();
-        request = running_.empty() ? nullptr : running_.back();
         if (request != nullptr && !request->polls) {
             request->polls = true;
             waits_.fetch_add(1); // until it is over: whom it asks may call before the loop sleeps
@@ -38,7 +37,7 @@ uint32_t Context::poll(ep_sleep sleep, void *argument, int64_t nanoseconds, uint
         const int32_t ready = sleep(argument, 0);
         return ready > 0 ? EP_POLL_READY : ready == 0 || errno == EINTR ? 0 : EP_POLL_FAILED;
     }
-    Frame frame{next_frame_++, request, !frames_.empty() && frames_.back()->alone};
+    Frame frame = make_frame();
     begin_wait(frame);
     const uint32_t outcome = poll(request, sleep, argument, nanoseconds, flags);
     end_wait();
@@ -72,11 +71,16 @@ uint32_t Context::poll(Request *request, ep_sleep sleep, void *argument, int64_t
                 release_slot(request, nullptr);
             }
             detach();
-            if (inbox_.begin_poll(wake_fd_) || (cleaning && stopping())) { // else nobody wakes it any more
-                ready = sleep(argument, nanoseconds);
+            int error = 0;
+            const bool came = woken_ && !stopping() && inbox_.spin();
+            if (!came) {
+                if (inbox_.begin_poll(wake_fd_) || (cleaning && stopping())) { // else nobody wakes it any more
+                    ready = sleep(argument, nanoseconds);
+                    error = errno;
+                }
+                inbox_.end_poll();
+                woken_ = !inbox_.empty();
             }
-            const int error = errno;
-            inbox_.end_poll();
             if (had_slot) {
                 core().semaphore.retake();
                 request->has_slot = true;
@@ -121,12 +125,7 @@ void Context::serve_requests(uint32_t flags) {
     if (!serving_) {
         return;
     }
-    Request *below = nullptr;
-    {
-        std::lock_guard lock{queue_mutex_};
-        below = running_.empty() ? nullptr : running_.back();
-    }
-    Frame frame{next_frame_++, below, !frames_.empty() && frames_.back()->alone};
+    Frame frame = make_frame();
     begin_wait(frame);
     const Admit admit = polling_admits(flags);
     for (uint32_t i = 0; i < polled_bound; ++i) {

@@ -40,11 +40,13 @@ struct ResourceTypes {
     ErlNifResourceType *async = nullptr;
     ErlNifResourceType *flat = nullptr;
     ErlNifResourceType *store = nullptr;
+    ErlNifResourceType *loop_inbox = nullptr;
 };
 
 // Statistics: they order nothing, so all are relaxed.
 struct Counters {
-    std::atomic<int64_t> contexts{0}, threads{0}, callbacks{0}, spaces{0}, objects{0}, lent{0}, slots{0}, stores{0};
+    std::atomic<int64_t> contexts{0}, threads{0}, callbacks{0}, spaces{0}, objects{0}, lent{0}, slots{0}, stores{0},
+        loop_inboxes{0};
 
     static void add(std::atomic<int64_t> &counter, int64_t n) noexcept {
         counter.fetch_add(n, std::memory_order_relaxed);

@@ -6,6 +6,7 @@
 #include "feed.hpp"
 #include "handles.hpp"
 #include "kept_flat.hpp"
+#include "loop_inbox.hpp"
 #include "store.hpp"
 
 namespace ep {
@@ -109,6 +110,9 @@ constexpr ep_host table{
     host_poll_fd,
     host_poll,
     host_serve_requests,
+    make_loop_inbox,
+    call_async,
+    take_answer,
 };
 
 } // namespace

@@ -4,6 +4,7 @@
 #include "context.hpp"
 #include "handles.hpp"
 #include "kept_flat.hpp"
+#include "loop_inbox.hpp"
 #include "nifs.hpp"
 #include "slot.hpp"
 #include "store.hpp"
@@ -32,8 +33,9 @@ bool open_types(ErlNifEnv *env) {
     types.async = open_type(env, "async", nullptr);
     types.flat = open_type(env, "flat", destroy_kept_flat);
     types.store = open_type(env, "store", destroy_store);
+    types.loop_inbox = open_type(env, "loop_inbox", destroy_loop_inbox);
     return types.context && types.space && types.object && types.lent && types.callback && types.slot && types.async &&
-           types.flat && types.store;
+           types.flat && types.store && types.loop_inbox;
 }
 
 int load(ErlNifEnv *env, void **private_data, ERL_NIF_TERM info) {

@@ -75,6 +75,7 @@ Request *take_request(Context *context, Space *space) {
     request->has_slot = false;
     request->polls = false;
     request->interrupted.store(false, std::memory_order_relaxed); // published by the push
+    request->interrupt_again = {};
     enif_keep_resource(context);
     if (space != nullptr) {
         enif_keep_resource(space);

@@ -9,6 +9,7 @@
 #include <erlang_python/convert/flat.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <erl_nif.h>
 
 namespace ep {
@@ -49,6 +50,7 @@ struct Request final : Message, Semaphore::Waiter, Parcel {
     Space *space = nullptr;            // a counted reference, or nullptr for the context's own namespace
     std::atomic<bool> has_slot{false}; // of the semaphore; whoever clears it gives it back
     std::atomic<bool> interrupted{false};
+    std::chrono::steady_clock::time_point interrupt_again{}; // guarded by the context's queue_mutex_ while it runs
     ErlNifEnv *out = nullptr;    // where the backend built the result: env, or another that the thread has
     ERL_NIF_TERM result = 0;     // written by the backend
     bool polls = false;          // it runs an event loop; written by the context's thread, with its queue_mutex_

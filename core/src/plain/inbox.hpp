@@ -40,10 +40,11 @@ public:
         return true;
     }
 
-    // Everything there is, oldest first, or nullptr. The owner only.
+    // Everything there is, oldest first, or nullptr. After begin_poll() it still polls when there is nothing. The owner
+    // only.
     Message *take() noexcept {
         Message *head = head_.load(std::memory_order_relaxed); // only to leave the line alone when it is empty
-        if (head == nullptr || head == closed_mark()) {
+        if (head == nullptr || head == closed_mark() || head == sleeping_mark()) {
             return nullptr;
         }
         // Closing may come in between, and must stay.
@@ -70,9 +71,15 @@ public:
 
     bool closed() const noexcept { return head_.load() == closed_mark(); }
 
+    // Waits for some microseconds, without the kernel. True when there is something to take, or it was closed. The owner
+    // only.
+    bool spin() const noexcept {
+        return ep::spin([this] { return !empty(); });
+    }
+
     // Returns when there is something to take, the inbox was closed or the deadline is over. The owner only.
     void wait(const Parker::Deadline &deadline = std::nullopt) noexcept {
-        if (spin([this] { return head_.load(std::memory_order_acquire) != nullptr; })) {
+        if (spin()) {
             return;
         }
         Message *head = nullptr;
@@ -90,7 +97,7 @@ public:
     bool begin_poll(WakeFd &wake) noexcept {
         polling_.store(&wake);
         Message *head = nullptr;
-        return head_.compare_exchange_strong(head, sleeping_mark());
+        return head_.compare_exchange_strong(head, sleeping_mark()) || head == sleeping_mark();
     }
     void end_poll() noexcept {
         Message *head = sleeping_mark();
