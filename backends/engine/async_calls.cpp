@@ -82,21 +82,24 @@ PyObject *call_async(PyObject *module, PyObject *const *args, Py_ssize_t count) 
     });
 }
 
-PyObject *take_answers(PyObject *module, PyObject *object) noexcept {
+PyObject *take_answers(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept {
     return guarded([&] {
+        if (count != 2 || !PyList_CheckExact(args[1])) {
+            py::raise(PyExc_TypeError, "take_answers() takes an inbox and a list");
+        }
         ModuleState &state = state_of(module);
-        TermObject *inbox = as_inbox(state, object);
-        py::Ref list = py::Ref::check(PyList_New(0));
-        for (int i = 0; i < most_taken; ++i) {
+        TermObject *inbox = as_inbox(state, args[0]);
+        int taken = 0;
+        for (; taken < most_taken; ++taken) {
             uint64_t number = 0;
             ep_answer answer;
             if (engine().host->take_answer(inbox->box->env(), inbox->term, &number, &answer) == 0) {
                 break;
             }
             py::Ref entry = outcome(*state.interpreter, number, answer);
-            py::check(PyList_Append(list.get(), entry.get()));
+            py::check(PyList_Append(args[1], entry.get()));
         }
-        return list;
+        return py::Ref::borrow(taken > 0 ? Py_True : Py_False);
     });
 }
 

@@ -75,9 +75,9 @@ PyMethodDef methods[] = {
      "are any. It is closed with the first."},
     {"call_async", py::as_function(call_async), METH_FASTCALL,
      "call_async(inbox, number, name, *args)\n--\n\nAs call(), whose answer comes to the inbox under this number."},
-    {"take_answers", take_answers, METH_O,
-     "take_answers(inbox)\n--\n\nSome of those that have come, as [(number, value or None, exception or None)]; [] when "
-     "there is none left."},
+    {"take_answers", py::as_function(take_answers), METH_FASTCALL,
+     "take_answers(inbox, list)\n--\n\nAppend (number, value or None, exception or None) for some answers that have come. "
+     "False: there was none, and the file descriptor is readable no more."},
     {"store_get", py::as_function(store_get), METH_FASTCALL,
      "store_get(store, key, default)\n--\n\nA value of py_state (None) or of a SharedDict, or the default."},
     {"store_put", py::as_function(store_put), METH_FASTCALL,

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from weakref import WeakKeyDictionary, ref
 
 import _erlang
 
+from ._loop import ErlangEventLoop
+
 
 class _Answers:
-    """What a loop waits for in Erlang. Its owner is the loop, by what that watches, until it is closed."""
+    """What a loop waits for in Erlang. Its owner is the loop, by what that watches, until that is closed."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._inbox, fd = _erlang.loop_inbox()
         self._waiting: dict[int, asyncio.Future] = {}
-        self._come: deque = deque()
+        self._come: list[tuple[int, object, Exception | None]] = []
         self._number = 0
         loop.add_reader(fd, self._take)
 
@@ -24,21 +25,23 @@ class _Answers:
         _erlang.call_async(self._inbox, self._number, name, *args)
         self._waiting[self._number] = future
 
+    def close(self) -> None:
+        """Nobody watches it any more."""
+        self._inbox = None
+
     def _take(self) -> None:
-        try:
-            while self._come or self._come.extend(_erlang.take_answers(self._inbox)) or self._come:
-                number, value, error = self._come[0]
-                future = self._waiting.get(number)
-                if future is not None and not future.done():
-                    if error is None:
-                        future.set_result(value)
-                    else:
-                        future.set_exception(error)
-                self._waiting.pop(number, None)
-                self._come.popleft()
-        except _erlang.Interrupted:
-            asyncio.get_running_loop().call_soon(self._take)  # for what is left
-            raise
+        # Whatever is interrupted here goes on with the next turn of the loop: as long as something is left in the list, the
+        # file is readable.
+        while self._come or _erlang.take_answers(self._inbox, self._come):
+            number, value, error = self._come[0]
+            future = self._waiting.get(number)
+            if future is not None and not future.done():
+                if error is None:
+                    future.set_result(value)
+                else:
+                    future.set_exception(error)
+            self._waiting.pop(number, None)
+            del self._come[:1]
 
 
 _answers: WeakKeyDictionary[asyncio.AbstractEventLoop, ref[_Answers]] = WeakKeyDictionary()
@@ -50,6 +53,8 @@ def _begin(loop: asyncio.AbstractEventLoop, name: str, args: tuple) -> asyncio.F
     if answers is None:
         answers = _Answers(loop)
         _answers[loop] = ref(answers)
+        if isinstance(loop, ErlangEventLoop):
+            loop._answers = answers  # not only when what refers to it is collected
     future = loop.create_future()
     answers.call(future, name, args)
     return future

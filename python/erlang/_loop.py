@@ -18,6 +18,10 @@ from asyncio import events
 
 import _erlang
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._async_calls import _Answers
+
 _get_running_loop = events._get_running_loop
 _HAS_EPOLL = hasattr(select, "epoll")
 
@@ -69,6 +73,12 @@ class ErlangEventLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         super().__init__(_Selector())
+        self._answers: _Answers | None = None  # what it waits for in Erlang
+
+    def close(self) -> None:
+        super().close()
+        if self._answers is not None:
+            self._answers.close()
 
     def add_signal_handler(self, sig, callback, *args):
         raise NotImplementedError("signals of the VM are Erlang's: handle them with os:set_signal/2 and erl_signal_server")

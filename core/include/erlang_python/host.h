@@ -150,7 +150,8 @@ typedef struct ep_host {
        runs the function. [any-thread] */
     ep_status (*call_async)(ep_context *context, ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args,
                             ERL_NIF_TERM inbox, uint64_t number);
-    /* The oldest answer that has come, for answer_done. 0: there is none. `env` is where `inbox` lives. [any-thread] */
+    /* The oldest answer that has come, for answer_done; 0 after the last one, and when there was none at all the file
+       descriptor is not readable any more. `env` is where `inbox` lives. [any-thread] */
     int32_t (*take_answer)(ErlNifEnv *env, ERL_NIF_TERM inbox, uint64_t *number, ep_answer *answer);
 } ep_host;
 

@@ -40,17 +40,17 @@ void LoopInbox::post(Reply *reply) noexcept {
 
 Reply *LoopInbox::take() noexcept {
     std::lock_guard lock{mutex_};
-    while (left_ == nullptr) {
-        left_ = inbox_.take();
-        if (left_ != nullptr) {
-            break; // and it stays readable: who looks may be interrupted before all are taken
-        }
+    if (left_ == nullptr && std::exchange(taking_, false)) {
+        return nullptr;
+    }
+    while (left_ == nullptr && (left_ = inbox_.take()) == nullptr) {
         wake_.drain();
         if (inbox_.begin_poll(wake_)) {
             return nullptr;
         }
         wake_.signal(); // one has come in between
     }
+    taking_ = true;
     return static_cast<Reply *>(std::exchange(left_, left_->next));
 }
 

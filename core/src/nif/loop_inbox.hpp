@@ -24,12 +24,14 @@ public:
     int fd() const noexcept { return wake_.fd(); }
     // Any thread.
     void post(Reply *reply) noexcept;
-    // The oldest one, or nullptr: then the file descriptor is not readable any more. Any thread.
+    // The oldest one; nullptr after the last of those that were there at the first. The file descriptor stays readable
+    // until there is none at the first: who looks may be interrupted before all are seen to. Any thread.
     Reply *take() noexcept;
 
 private:
     std::mutex mutex_;        // of those who take
     Message *left_ = nullptr; // guarded by mutex_: taken out of inbox_
+    bool taking_ = false;     // guarded by mutex_: the last one was not nullptr
     Inbox inbox_;             // its owner: who holds mutex_
     WakeFd wake_;
 };

@@ -157,7 +157,7 @@ def wrong_arguments():
         lambda: _erlang.call_async(inbox, 1),
         lambda: _erlang.call_async(inbox, 1, 2),
         lambda: _erlang.call_async(1, 1, "echo"),
-        lambda: _erlang.take_answers("no inbox"),
+        lambda: _erlang.take_answers("no inbox", []),
     ]
     problems = []
     for attempt in attempts:
