@@ -15,18 +15,14 @@
 -define(BATCH, 100).
 -define(REPORT_EVERY, 1000).
 
--record(state, {read = 0 :: non_neg_integer(),    % and not acknowledged yet
+-record(state, {feed = py_feed:reader(log, ?BATCH) :: py_feed:reader(),
                 dropped = 0 :: non_neg_integer(), % and not reported yet
                 reported :: integer(),            % when, in milliseconds
                 shown = false :: boolean()}).
 
--spec start_link() -> {ok, pid()} | {error, term()}.
+-spec start_link() -> gen_server:start_ret().
 start_link() ->
-    case gen_server:start_link({local, ?MODULE}, ?MODULE, [], []) of
-        {ok, Pid} -> {ok, Pid};
-        {error, _} = Error -> Error;
-        ignore -> {error, ignore}
-    end.
+    gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 
 %% @doc Lets Erlang's default handler show what Python logs.
 -spec show() -> ok | {error, {not_running, erlang_python}}.
@@ -54,13 +50,10 @@ handle_cast(_Request, State) ->
 -spec handle_info(term(), #state{}) -> {noreply, #state{}, timeout()}.
 handle_info(timeout, State) ->
     report(acknowledge(State));
-handle_info(Record, #state{read = Read} = State) when element(1, Record) =:= py_log ->
+handle_info(Record, State) when element(1, Record) =:= py_log ->
     Shown = shown(State),
     write(Record),
-    case Shown#state{read = Read + 1} of
-        #state{read = ?BATCH} = Batch -> {noreply, acknowledge(Batch), 0};
-        More -> {noreply, More, 0}
-    end;
+    {noreply, dropped(py_feed:read(Shown#state.feed), Shown), 0};
 handle_info(_Other, State) ->
     {noreply, State, 0}.
 
@@ -85,10 +78,11 @@ shown(State) ->
     ok = py_logger_handler:show(),
     State#state{shown = true}.
 
-acknowledge(#state{read = 0} = State) ->
-    State;
-acknowledge(#state{read = Read, dropped = Dropped} = State) ->
-    State#state{read = 0, dropped = Dropped + py_nif:feed_taken(log, Read)}.
+acknowledge(#state{feed = Feed} = State) ->
+    dropped(py_feed:acknowledge(Feed), State).
+
+dropped({More, Feed}, #state{dropped = Dropped} = State) ->
+    State#state{feed = Feed, dropped = Dropped + More}.
 
 report(#state{dropped = 0} = State) ->
     {noreply, State, infinity};

@@ -63,7 +63,7 @@
 -type feed() :: log | spans.
 -type limit() :: non_neg_integer() | infinity.
 
--export_type([context/0, env/0, object/0, handle/0, flags/0, name/0, submitted/0, mode/0]).
+-export_type([context/0, env/0, object/0, handle/0, flags/0, name/0, submitted/0, mode/0, feed/0]).
 
 load() ->
     Priv = case code:priv_dir(erlang_python) of

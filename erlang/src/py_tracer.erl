@@ -32,7 +32,7 @@
 -define(MOST, 20000).
 -define(BATCH, 500).
 
--record(state, {read = 0 :: non_neg_integer()}). % and not acknowledged yet
+-record(state, {feed = py_feed:reader(spans, ?BATCH) :: py_feed:reader()}).
 
 %% ---------------------------------------------------------------------------------------------------------------------
 %% For py
@@ -85,13 +85,9 @@ new_table() ->
     true = ets:insert(?TABLE, [{enabled, false} | none_lost()]),
     ok.
 
--spec start_link() -> {ok, pid()} | {error, term()}.
+-spec start_link() -> gen_server:start_ret().
 start_link() ->
-    case gen_server:start_link({local, ?MODULE}, ?MODULE, [], []) of
-        {ok, Pid} -> {ok, Pid};
-        {error, _} = Error -> Error;
-        ignore -> {error, ignore}
-    end.
+    gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 
 %% One that was killed goes on where it was, without what it had not read.
 -spec init([]) -> {ok, #state{}}.
@@ -130,12 +126,9 @@ handle_cast(_Request, State) ->
 -spec handle_info(term(), #state{}) -> {noreply, #state{}, timeout()}.
 handle_info(timeout, State) ->
     {noreply, acknowledge(State), infinity};
-handle_info(Message, #state{read = Read} = State) when element(1, Message) =:= py_span ->
+handle_info(Message, #state{feed = Feed} = State) when element(1, Message) =:= py_span ->
     keep(Message),
-    case State#state{read = Read + 1} of
-        #state{read = ?BATCH} = Batch -> {noreply, acknowledge(Batch), 0};
-        More -> {noreply, More, 0}
-    end;
+    {noreply, dropped(py_feed:read(Feed), State), 0};
 handle_info(_Other, State) ->
     {noreply, State, 0}.
 
@@ -162,22 +155,18 @@ forget_oldest() ->
             ok
     end.
 
-acknowledge(#state{read = 0} = State) ->
-    State;
-acknowledge(#state{read = Read} = State) ->
-    case py_nif:feed_taken(spans, Read) of
-        0 -> ok;
-        Dropped -> dropped(Dropped)
-    end,
-    State#state{read = 0}.
+acknowledge(#state{feed = Feed} = State) ->
+    dropped(py_feed:acknowledge(Feed), State).
 
 %% Once until somebody clears; stats/0 has the number.
-dropped(Dropped) ->
+dropped({0, Feed}, State) ->
+    State#state{feed = Feed};
+dropped({Dropped, Feed}, State) ->
     counter(dropped) =:= 0 andalso
         logger:warning("erlang_python: spans of Python were dropped: more than ~b were waiting; see py_tracer:stats/0",
                        [?MOST]),
     _ = ets:update_counter(?TABLE, dropped, Dropped),
-    ok.
+    State#state{feed = Feed}.
 
 none_lost() -> [{dropped, 0}, {forgotten, 0}].
 

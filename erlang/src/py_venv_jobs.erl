@@ -12,13 +12,9 @@
 -type job() :: {Key :: term(), fun(() -> term()), gen_server:from(), CallerMonitor :: reference()}.
 -type state() :: #{running := #{pid() => job()}, waiting := [job()]}.
 
--spec start_link() -> {ok, pid()} | {error, term()}.
+-spec start_link() -> gen_server:start_ret().
 start_link() ->
-    case gen_server:start_link({local, ?MODULE}, ?MODULE, [], []) of
-        {ok, Pid} -> {ok, Pid};
-        {error, _} = Error -> Error;
-        ignore -> {error, ignore}
-    end.
+    gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 
 %% @doc Waits for its turn and for the result. An exception of the work is raised here;
 %% `{error, {not_started, erlang_python}}' when the application is not running, or stops meanwhile.

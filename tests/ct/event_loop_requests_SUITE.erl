@@ -11,7 +11,11 @@
 -export([
     others_are_served_in_between/1, strangers_wait_unless_asked_in/1, a_loop_inside_a_served_request/1,
     served_requests_fail_and_time_out_alone/1, an_interrupted_loop_serves_on_afterwards/1,
-    a_stopped_context_that_serves/1, many_served/1
+    a_stopped_context_that_serves/1, contexts_stopped_when_their_loops_go_to_sleep/1, many_served/1,
+    those_it_has_started_are_let_in/1, those_it_has_started_are_let_in_while_it_computes/1
+]).
+-export([
+    a_loop_that_moves_where_its_number_wakes_another/1, a_loop_that_moves_where_its_number_is_a_file/1
 ]).
 -export([a_callback/1, callbacks_of_many_coroutines/1, nested_loops/1, nothing_is_left_behind/1]).
 
@@ -24,7 +28,9 @@ all() ->
         ends_that_race, a_loop_holds_no_slot,
         others_are_served_in_between, strangers_wait_unless_asked_in, a_loop_inside_a_served_request,
         served_requests_fail_and_time_out_alone, an_interrupted_loop_serves_on_afterwards,
-        a_stopped_context_that_serves, many_served,
+        a_stopped_context_that_serves, contexts_stopped_when_their_loops_go_to_sleep, many_served,
+        those_it_has_started_are_let_in, those_it_has_started_are_let_in_while_it_computes,
+        a_loop_that_moves_where_its_number_wakes_another, a_loop_that_moves_where_its_number_is_a_file,
         a_callback, callbacks_of_many_coroutines, nested_loops, nothing_is_left_behind
     ].
 
@@ -234,6 +240,75 @@ calls_until_stopped(Ctx) ->
         Other -> Other
     end.
 
+%% Nothing wakes it any more when it has gone to sleep. Requests that are not let in wake it and let it go to sleep
+%% again, and many of them make that take long: it looks through them.
+contexts_stopped_when_their_loops_go_to_sleep(_Config) ->
+    Threads = ep_live:count(threads),
+    Max = py_semaphore:max_concurrent(),
+    ok = py_semaphore:set_max_concurrent(100_000),
+    try
+        [stop_when_its_loop_goes_to_sleep(Threads) || _ <- lists:seq(1, 20)]
+    after
+        ok = py_semaphore:set_max_concurrent(Max)
+    end.
+
+stop_when_its_loop_goes_to_sleep(Threads) ->
+    Ctx = ep_fresh_context:start(),
+    Me = self(),
+    Loop = ep_background:start(fun() -> py:call(Ctx, loop_requests, sleep_for_ever, [Me]) end),
+    ep_expect:message(<<"running">>),
+    Stranger = ep_background:start(fun() ->
+        [ok = py:cast(Ctx, builtins, int, []) || _ <- lists:seq(1, 2000)],
+        Me ! many,
+        casts_until_stopped(Ctx)
+    end),
+    ep_expect:message(many),
+    ok = py_context:stop(Ctx),
+    {error, context_stopped} = ep_background:result(Loop),
+    stopped = ep_background:result(Stranger),
+    ep_ct:wait_until(fun() -> ep_live:count(threads) =< Threads end).
+
+casts_until_stopped(Ctx) ->
+    ok = py:cast(Ctx, builtins, int, []),
+    case is_process_alive(Ctx) of
+        true -> casts_until_stopped(Ctx);
+        false -> stopped
+    end.
+
+%% A request of a process that the loop's caller has started may be what its coroutines wait for.
+those_it_has_started_are_let_in(Config) ->
+    Ctx = ctx(Config),
+    [{ok, [<<"child">>, <<"loop">>]} = served_over_a_loop(Ctx, false, []) || _ <- lists:seq(1, 20)],
+    ep_expect:idle(Ctx).
+
+%% Also when it comes while the loop does not sleep; a stranger's, which comes before it, waits for the end of the loop.
+those_it_has_started_are_let_in_while_it_computes(Config) ->
+    Ctx = ctx(Config),
+    Submitted = fun([]) -> ep_ct:wait_until(fun() -> ep_live:count(requests) >= 3 end), none end,
+    ep_ct:with_function(ep_submitted, Submitted, fun() ->
+        {ok, [<<"child">>, <<"loop">>]} = served_over_a_loop(Ctx, true, [stranger])
+    end),
+    {ok, [<<"child">>, <<"loop">>, <<"stranger">>]} = py:call(Ctx, loop_requests, arrived, []),
+    ep_expect:idle(Ctx).
+
+served_over_a_loop(Ctx, Computes, Others) ->
+    {ok, []} = py:call(Ctx, loop_requests, forget_arrived, []),
+    Strangers = [ep_background:start(fun() ->
+        receive go -> py:call(Ctx, loop_requests, arrive, [Other]) end
+    end) || Other <- Others],
+    Loop = ep_background:start(fun() ->
+        Child = spawn_link(fun() ->
+            receive <<"running">> -> ok end,
+            [ep_background:pid(Stranger) ! go || Stranger <- Strangers],
+            length(Others) > 0 andalso ep_ct:wait_until(fun() -> ep_live:count(requests) >= 1 + length(Others) end),
+            {ok, none} = py:call(Ctx, loop_requests, arrive, [child])
+        end),
+        py:call(Ctx, loop_requests, wait_for_arrivals, [Child, Computes])
+    end),
+    Result = ep_background:result(Loop),
+    [{ok, none} = Answer || Answer <- ep_background:results(Strangers)],
+    Result.
+
 many_served(Config) ->
     Ctx = ctx(Config),
     Loop = serving(Ctx, [main]),
@@ -283,6 +358,49 @@ nested_loops(Config) ->
     ep_ct:with_function(ep_nest, Nest, fun() ->
         {ok, 20} = py:call(Ctx, loop_requests, nest, [ep_nest, 20])
     end),
+    ep_expect:idle(Ctx).
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% Loops that outlive their context, and the number of what woke them there
+
+%% It is what wakes the other context, too; so the loop could seem to watch it already.
+a_loop_that_moves_where_its_number_wakes_another(Config) ->
+    Ctx = ctx(Config),
+    moved(Ctx, fun(Number) ->
+        {ok, Number} = py:call(Ctx, loop_requests, wake_by, [Number]),
+        Me = self(),
+        Loop = ep_background:start(fun() -> py:call(Ctx, loop_requests, move_here, [Me]) end),
+        ep_expect:message(<<"running">>),
+        [{ok, N} = py_context:eval(Ctx, <<"n">>, #{n => N}, 5000) || N <- lists:seq(1, 20)],
+        ok = py:interrupt(Ctx),
+        {error, interrupted} = ep_background:result(Loop)
+    end).
+
+%% It is a file that the loop is to watch.
+a_loop_that_moves_where_its_number_is_a_file(Config) ->
+    Ctx = ctx(Config),
+    moved(Ctx, fun(Number) ->
+        {ok, <<"came">>} = py:call(Ctx, loop_requests, read_by, [Number])
+    end).
+
+moved(Ctx, Fun) ->
+    case ep_ct:context_mode() of
+        owngil -> {skip, "objects of an interpreter go with its context"};
+        worker -> with_moved_loop(Ctx, Fun)
+    end.
+
+with_moved_loop(Ctx, Fun) ->
+    First = ep_fresh_context:start(),
+    {ok, Number} = py:call(First, loop_requests, start_here, []),
+    ok = py_context:stop(First),
+    ep_fresh_context:forget_environments(),
+    ep_ct:wait_until(fun() ->
+        erlang:garbage_collect(),
+        {ok, IsOpen} = py:call(Ctx, loop_requests, is_open, [Number]),
+        not IsOpen
+    end),
+    Fun(Number),
+    {ok, none} = py:call(Ctx, loop_requests, close_here, []),
     ep_expect:idle(Ctx).
 
 %% ---------------------------------------------------------------------------------------------------------------------

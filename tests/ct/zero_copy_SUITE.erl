@@ -13,7 +13,8 @@
 -export([
     it_outlives_its_owner_in_python/1, it_outlives_its_context/1, it_outlives_a_killed_context/1,
     it_outlives_the_application/1, it_goes_while_contexts_end/1, many_at_once/1, a_result_nobody_takes/1,
-    memory_is_given_back/1, it_counts_for_the_limit/1, nothing_is_left_behind/1
+    memory_is_given_back/1, code_that_lends_in_a_loop/1, interpreters_that_have_lent_leave_no_memory/1,
+    it_counts_for_the_limit/1, nothing_is_left_behind/1
 ]).
 %% Called on another VM.
 -export([fill_limit/1]).
@@ -30,7 +31,8 @@ all() ->
         messages_and_callbacks_carry_it, code_of_threads_copies, shared_state_holds_it,
         it_outlives_its_owner_in_python, it_outlives_its_context, it_outlives_a_killed_context,
         it_outlives_the_application, it_goes_while_contexts_end, many_at_once, a_result_nobody_takes,
-        memory_is_given_back, it_counts_for_the_limit, nothing_is_left_behind
+        memory_is_given_back, code_that_lends_in_a_loop, interpreters_that_have_lent_leave_no_memory,
+        it_counts_for_the_limit, nothing_is_left_behind
     ].
 
 init_per_suite(Config) -> ep_ct:init_suite(Config).
@@ -314,6 +316,80 @@ memory_is_given_back(_Config) ->
         Before ->
             [Burst() || _ <- lists:seq(1, 10)],
             ok = ep_ct:wait_until(fun() -> ep_live:resident_bytes() - Before < 40_000_000 end)
+    end.
+
+%% What was let go is freed while the code that lent it runs on.
+code_that_lends_in_a_loop(Config) ->
+    Ctx = ctx(Config),
+    Sink = ep_background:start(fun sink/0),
+    Taken = fun([]) ->
+        ep_background:pid(Sink) ! {let_go, self()},
+        receive let_go -> ok end,
+        ep_ct:wait_until(fun() -> ep_live:count(lent) =:= 0 end),
+        ep_live:resident_bytes()
+    end,
+    %% A thread waits for the sink: its call serves nothing, which would free what was let go.
+    ok = py_context:exec(Ctx, <<"
+import threading
+def taken():
+    resident = []
+    thread = threading.Thread(target=lambda: resident.append(erlang.call('zero_copy_taken')))
+    thread.start()
+    thread.join()
+    return resident[0]
+
+def lend(pid, rounds):
+    resident = []
+    for _ in range(rounds):
+        for byte in range(10):
+            erlang.send(pid, bytes([byte]) * 1000000)
+        resident.append(taken())
+    return resident
+">>),
+    ep_ct:with_function(zero_copy_taken, Taken, fun() ->
+        {ok, [Before | More]} = py_context:call(Ctx, '__main__', lend, [ep_background:pid(Sink), 30]),
+        case Before of
+            undefined -> ct:comment("how much memory is resident is not known here");
+            _ -> ?assertMatch(Grown when Grown < 100_000_000, lists:max(More) - Before)
+        end
+    end),
+    ep_background:pid(Sink) ! stop,
+    {ok, 300} = ep_background:result(Sink).
+
+sink() -> sink(0).
+
+sink(Count) ->
+    receive
+        Lent when byte_size(Lent) =:= ?SIZE ->
+            sink(Count + 1);
+        {let_go, Pid} ->
+            true = erlang:garbage_collect(),
+            Pid ! let_go,
+            sink(Count);
+        stop ->
+            {ok, Count}
+    end.
+
+%% The arenas of one that ends go with it, whenever what it has lent is let go.
+interpreters_that_have_lent_leave_no_memory(_Config) ->
+    Threads = ep_live:count(threads),
+    Lend = fun() ->
+        Ctx = ep_fresh_context:start(),
+        Lender = ep_background:start(fun() ->
+            {ok, Lent} = py:eval(Ctx, <<"bytes(300000)">>),
+            py_context:stop(Ctx),
+            ep_ct:wait_until(fun() -> ep_live:count(threads) =< Threads end),
+            byte_size(Lent)
+        end),
+        300_000 = ep_background:result(Lender)
+    end,
+    [Lend() || _ <- lists:seq(1, 5)],
+    case ep_live:resident_bytes() of
+        undefined ->
+            ct:comment("how much memory is resident is not known here");
+        Before ->
+            [Lend() || _ <- lists:seq(1, 50)],
+            ok = ep_ct:wait_until(fun() -> ep_live:resident_bytes() - Before < 30_000_000 end)
     end.
 
 it_counts_for_the_limit(_Config) ->

@@ -28,17 +28,6 @@ bool WakeFd::open() noexcept {
     return read_ != -1;
 }
 
-void WakeFd::signal() noexcept {
-    const uint64_t one = 1;
-    // It can only fail when it is readable already.
-    [[maybe_unused]] const auto written = write(write_, &one, sizeof one);
-}
-
-void WakeFd::drain() noexcept {
-    uint64_t count = 0;
-    [[maybe_unused]] const auto taken = read(read_, &count, sizeof count);
-}
-
 #else
 
 bool WakeFd::open() noexcept {
@@ -58,18 +47,18 @@ bool WakeFd::open() noexcept {
     return true;
 }
 
+#endif
+
 void WakeFd::signal() noexcept {
-    const char one = 1;
+    const uint64_t one = 1; // what an eventfd takes, and a pipe, too
     // It can only fail when it is readable already.
     [[maybe_unused]] const auto written = write(write_, &one, sizeof one);
 }
 
 void WakeFd::drain() noexcept {
     char some[64];
-    while (read(read_, some, sizeof some) == sizeof some) {
+    while (read(read_, some, sizeof some) == sizeof some) { // an eventfd gives 8 bytes, whatever was written
     }
 }
-
-#endif
 
 } // namespace ep

@@ -1,8 +1,11 @@
 """Requests of Erlang's that run a loop, and what becomes of them: interrupted in the middle, or others in between."""
 
 import asyncio
+import os
 import socket
+import threading
 
+import _erlang
 import erlang
 
 
@@ -158,3 +161,117 @@ def nest(function, depth):
         return 1 + erlang.call(function, depth - 1) if depth else 0
 
     return erlang.run(main())
+
+
+def sleep_for_ever(pid):
+    """The loop has no timer, which would wake it."""
+
+    async def main():
+        erlang.send(pid, "running")
+        await asyncio.Event().wait()
+
+    erlang.run(main())
+
+
+_arrived = []
+_child_arrived = None
+
+
+def wait_for_arrivals(child, computes):
+    """Who has arrived when the loop is over, which the child ends."""
+
+    async def main():
+        global _child_arrived
+        _child_arrived = asyncio.Event()
+        erlang.send(child, "running")
+        if computes:  # until the requests are there; what the thread waits for lets nobody in
+            thread = threading.Thread(target=erlang.call, args=("ep_submitted",))
+            thread.start()
+            thread.join()
+        await _child_arrived.wait()
+        arrive("loop")
+
+    erlang.run(main())
+    return list(_arrived)
+
+
+def arrive(name):
+    _arrived.append(str(name))
+    if name == "child":
+        _child_arrived.set()
+
+
+def arrived():
+    return _arrived
+
+
+def forget_arrived():
+    _arrived.clear()
+    return _arrived
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# A loop that is used in one context and then in another of the same interpreter
+
+_moving = None
+
+
+def start_here():
+    """The number of the file that wakes the loop in this context."""
+    global _moving
+    _moving = erlang.new_event_loop()
+    _moving.run_until_complete(asyncio.sleep(0.001))
+    return _moving._selector._wake
+
+
+def is_open(number):
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
+
+
+def wake_by(number):
+    """Give what wakes this context a number that is free. All below must be taken for that."""
+    below = [os.open(os.devnull, os.O_RDONLY)]
+    while below[-1] < number:
+        below.append(os.open(os.devnull, os.O_RDONLY))
+    os.close(below.pop())
+    taken, _ = _erlang.poll_fd()
+    for other in below:
+        os.close(other)
+    return taken
+
+
+def move_here(pid):
+    async def main():
+        _moving._selector.serves_all = True
+        erlang.send(pid, "running")
+        await asyncio.Event().wait()
+
+    _moving.run_until_complete(main())
+
+
+def read_by(number):
+    """What comes out of a pipe whose end has this number."""
+    end, writer = os.pipe()
+    reader = end
+    if end != number:
+        reader = os.dup2(end, number)
+        os.close(end)
+
+    # Before the loop runs here: it finds the file under the number that it has watched elsewhere.
+    came = _moving.create_future()
+    _moving.add_reader(reader, lambda: came.done() or came.set_result(os.read(reader, 10).decode()))
+    os.write(writer, b"came")
+    try:
+        return _moving.run_until_complete(asyncio.wait_for(came, 5))
+    finally:
+        _moving.remove_reader(reader)
+        os.close(reader)
+        os.close(writer)
+
+
+def close_here():
+    _moving.close()
