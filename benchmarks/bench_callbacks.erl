@@ -17,6 +17,12 @@ rows() ->
        setup => fun prepare/0, measure => fun(_) -> measure(calls_of_threads, [4, 2000]) end},
      #{name => "erlang.call, from 4 Python threads, together", unit => per_second,
        setup => fun prepare/0, measure => fun(_) -> measure(rate_of_threads, [4, 2000]) end},
+     #{name => "erlang.async_call, one after the other", unit => us,
+       setup => fun prepare/0, floor => fun bench_floor:one_caller/1, measure => fun(_) -> measure(async_calls, [1, 2000]) end},
+     #{name => "erlang.async_call, 50 at once, together", unit => per_second,
+       setup => fun prepare/0, measure => fun(_) -> measure(rate_of_async_calls, [50, 100]) end},
+     #{name => "erlang.gen_call of a gen_server", unit => us,
+       setup => fun prepare/0, floor => fun bench_floor:one_caller/1, measure => fun(_) -> measure(gen_calls, [2000]) end},
      #{name => "erlang.send", unit => per_second, reach => {at_least, 2000000},
        setup => fun prepare/0, measure => fun sends/1}].
 

@@ -1,5 +1,6 @@
 """What the rows of bench_callbacks run: loops with a clock around them."""
 
+import asyncio
 import threading
 import time
 
@@ -46,3 +47,31 @@ def sends(pid, count):
     for i in range(count):
         send(pid, i)
     return count / (time.perf_counter() - start)
+
+
+def async_calls(tasks, count):
+    """Microseconds for each call of a task; the tasks share a loop."""
+
+    async def calls():
+        for i in range(count):
+            await erlang.async_call("bench_echo", i)
+
+    async def main():
+        start = time.perf_counter()
+        await asyncio.gather(*(calls() for _ in range(tasks)))
+        return (time.perf_counter() - start) / count * 1e6
+
+    return erlang.run(main())
+
+
+def rate_of_async_calls(tasks, count):
+    return tasks * 1e6 / async_calls(tasks, count)
+
+
+def gen_calls(count):
+    """Microseconds for a call of a server of OTP's that answers at once."""
+    request = erlang.atom("count_children")
+    start = time.perf_counter()
+    for _ in range(count):
+        erlang.gen_call("kernel_safe_sup", request)
+    return (time.perf_counter() - start) / count * 1e6
