@@ -70,16 +70,21 @@ ERL_NIF_TERM describe(ErlNifEnv *env, PyObject *exception) {
 
 ERL_NIF_TERM take_error(ErlNifEnv *env, Interpreter &interpreter) {
     py::Ref exception = py::Ref::steal(py::compat::take_exception());
+    if (!exception) { // only if an extension failed without an exception
+        return enif_make_tuple2(env, engine().error, enif_make_atom(env, "unknown_error"));
+    }
+    return error_of(env, interpreter, exception.get());
+}
+
+ERL_NIF_TERM error_of(ErlNifEnv *env, Interpreter &interpreter, PyObject *exception) {
     ERL_NIF_TERM reason;
-    if (!exception) {
-        reason = enif_make_atom(env, "unknown_error"); // only if an extension failed without an exception
-    } else if (PyErr_GivenExceptionMatches(exception.get(), interpreter.state->interrupted.get())) {
+    if (PyErr_GivenExceptionMatches(exception, interpreter.state->interrupted.get())) {
         reason = engine().interrupted;
-    } else if (PyErr_GivenExceptionMatches(exception.get(), interpreter.state->wrong_interpreter.get())) {
+    } else if (PyErr_GivenExceptionMatches(exception, interpreter.state->wrong_interpreter.get())) {
         reason = engine().env_wrong_interpreter;
     } else {
         try {
-            reason = describe(env, exception.get());
+            reason = describe(env, exception);
         } catch (const py::Raised &) {
             PyErr_Clear();
             reason =

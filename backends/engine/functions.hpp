@@ -45,6 +45,35 @@ private:
     ErlNifEnv *env_;
 };
 
+// The environment to build a message in: a context has one of its own, unless it is just building one.
+class SendEnv {
+public:
+    SendEnv() : interp_(current_interp()) {
+        if (interp_ != nullptr && !interp_->sending) {
+            interp_->sending = true;
+            env_ = interp_->send_env;
+        } else {
+            interp_ = nullptr;
+            env_ = engine().host->env_take();
+        }
+    }
+    ~SendEnv() {
+        if (interp_ != nullptr) {
+            enif_clear_env(env_);
+            interp_->sending = false;
+        } else {
+            engine().host->env_give(env_);
+        }
+    }
+    SendEnv(const SendEnv &) = delete;
+    SendEnv &operator=(const SendEnv &) = delete;
+    ErlNifEnv *get() const noexcept { return env_; }
+
+private:
+    ep_interp *interp_;
+    ErlNifEnv *env_;
+};
+
 // The text's own memory. Raises for lone surrogates.
 inline std::string_view utf8(PyObject *text) {
     Py_ssize_t size = 0;
@@ -78,6 +107,11 @@ PyObject *take_answers(PyObject *module, PyObject *const *args, Py_ssize_t count
 // polling.cpp
 PyObject *poll_fd(PyObject *module, PyObject *) noexcept;
 PyObject *poll_files(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
+
+// tasks.cpp
+PyObject *answer_task(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
+PyObject *fail_task(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
+PyObject *task_is_open(PyObject *module, PyObject *task) noexcept;
 
 // stores.cpp
 PyObject *store_get(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;

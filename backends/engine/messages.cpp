@@ -5,35 +5,6 @@ namespace ep {
 
 namespace {
 
-// The environment to build a message in: a context has one of its own, unless it is just building one.
-class SendEnv {
-public:
-    SendEnv() : interp_(current_interp()) {
-        if (interp_ != nullptr && !interp_->sending) {
-            interp_->sending = true;
-            env_ = interp_->send_env;
-        } else {
-            interp_ = nullptr;
-            env_ = engine().host->env_take();
-        }
-    }
-    ~SendEnv() {
-        if (interp_ != nullptr) {
-            enif_clear_env(env_);
-            interp_->sending = false;
-        } else {
-            engine().host->env_give(env_);
-        }
-    }
-    SendEnv(const SendEnv &) = delete;
-    SendEnv &operator=(const SendEnv &) = delete;
-    ErlNifEnv *get() const noexcept { return env_; }
-
-private:
-    ep_interp *interp_;
-    ErlNifEnv *env_;
-};
-
 // The atom of that name, if there is one.
 bool existing_atom(ErlNifEnv *env, std::string_view name, ERL_NIF_TERM &atom) {
     auto found = make_atom(env, name, ERL_NIF_BIN2TERM_SAFE);

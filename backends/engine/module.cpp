@@ -78,6 +78,11 @@ PyMethodDef methods[] = {
     {"take_answers", py::as_function(take_answers), METH_FASTCALL,
      "take_answers(inbox, list)\n--\n\nAppend (number, value or None, exception or None) for some answers that have come. "
      "False: there was none, and the file descriptor is readable no more."},
+    {"answer_task", py::as_function(answer_task), METH_FASTCALL,
+     "answer_task(task, value)\n--\n\nSend the result of a task to its creator. False: it is over already."},
+    {"fail_task", py::as_function(fail_task), METH_FASTCALL,
+     "fail_task(task, reason)\n--\n\nThe same for an error: an exception, or any other value."},
+    {"task_is_open", task_is_open, METH_O, "task_is_open(task)\n--\n\nWhether its creator waits for it."},
     {"store_get", py::as_function(store_get), METH_FASTCALL,
      "store_get(store, key, default)\n--\n\nA value of py_state (None) or of a SharedDict, or the default."},
     {"store_put", py::as_function(store_put), METH_FASTCALL,

@@ -33,7 +33,8 @@ start_runtime() ->
             ok = py_nif:semaphore_set_max(py_config:max_concurrent()),
             %% Checked before anything is started.
             _ = [py_config:num_contexts(), py_config:paths(), py_config:imports(), py_config:setup_timeout(),
-                 py_config:max_spans(), py_config:output()],
+                 py_config:max_spans(), py_config:output(), py_config:event_loop_pool_size(),
+                 py_config:event_loop_pool_mode()],
             readable(py_nif:start_runtime());
         {error, Reason} ->
             {error, {py_nif_not_loaded, Reason}}

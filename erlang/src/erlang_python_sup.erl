@@ -1,5 +1,5 @@
-%%% @doc The top supervisor. It also owns the tables of pools, registered functions, registered imports, spans and lines
-%%% that are being written, so that none is lost with a process that maintains it.
+%%% @doc The top supervisor. It also owns the tables of pools, registered functions, registered imports, spans, loops and
+%%% lines that are being written, so that none is lost with a process that maintains it.
 -module(erlang_python_sup).
 
 -behaviour(supervisor).
@@ -18,6 +18,7 @@ init([]) ->
     ok = py_import:new_table(),
     ok = py_tracer:new_table(),
     ok = py_output:new_table(),
+    ok = py_loop:new_table(),
     %% Contexts die with py_context_sup and not with the router: a restarted router adopts the pools it finds.
     %% Those that read what Python tells come first, so that they end last.
     Children = [#{id => py_logger, start => {py_logger, start_link, []}},
@@ -26,5 +27,9 @@ init([]) ->
                 %% Time to kill installers, and to put back what they were to replace.
                 #{id => py_venv_jobs, start => {py_venv_jobs, start_link, []}, shutdown => 10000},
                 #{id => py_context_sup, start => {py_context_sup, start_link, []}, type => supervisor},
-                #{id => py_context_router, start => {py_context_router, start_link, []}}],
+                #{id => py_loop_sup, start => {py_loop_sup, start_link, []}, type => supervisor},
+                #{id => py_context_router, start => {py_context_router, start_link, []}},
+                %% These start their contexts when somebody wants them.
+                #{id => py_event_loop, start => {py_event_loop, start_link, []}},
+                #{id => py_event_loop_pool, start => {py_event_loop_pool, start_link, []}}],
     {ok, {#{strategy => one_for_one, intensity => 10, period => 10}, Children}}.

@@ -15,6 +15,7 @@
 %% Work
 -export([call/3, call/4, call/5, eval/1, eval/2, eval/3, eval/4, exec/1, exec/2]).
 -export([cast/3, cast/4, cast/5, spawn_call/3, spawn_call/4, spawn_call/5, await/1, await/2, parallel/1, interrupt/1]).
+-export([async_call/3, async_call/4, async_await/1, async_await/2, async_gather/1, async_gather/2]).
 %% Items one after the other
 -export([stream/3, stream/4, stream_eval/1, stream_eval/2, stream_start/3, stream_start/4, stream_ack/2,
          stream_cancel/1]).
@@ -231,7 +232,7 @@ start(Entry, Module, Function, Args, Kwargs) ->
 started(Ref) when is_reference(Ref) -> Ref;
 started({error, _} = Error) -> py_async:fail(Error).
 
-%% @doc Waits for the result of {@link spawn_call/3}, once and in the process that started it.
+%% @doc Waits for the result of {@link spawn_call/3} or {@link async_call/3}, once and in the process that started it.
 -spec await(py_ref()) -> py_result().
 await(Ref) ->
     await(Ref, ?TIMEOUT).
@@ -239,7 +240,41 @@ await(Ref) ->
 %% @doc With a timeout in milliseconds; when it is over the call is given up.
 -spec await(py_ref(), timeout()) -> py_result().
 await(Ref, Timeout) when is_reference(Ref) ->
-    py_async:await(Ref, Timeout).
+    case py_async:await(Ref, Timeout) of
+        {error, not_owner} -> py_task:await(Ref, Timeout, cancel);
+        Result -> Result
+    end.
+
+%% @doc Starts a coroutine function, or any other, on the event loop of {@link py_event_loop}, and returns at once;
+%% {@link async_await/1} in the same process takes its result.
+-spec async_call(py_module(), py_func(), py_args()) -> py_ref().
+async_call(Module, Function, Args) -> async_call(Module, Function, Args, #{}).
+
+-spec async_call(py_module(), py_func(), py_args(), py_kwargs()) -> py_ref().
+async_call(Module, Function, Args, Kwargs) -> py_event_loop:create_task(Module, Function, Args, Kwargs).
+
+%% @doc The same as {@link await/1}.
+-spec async_await(py_ref()) -> py_result().
+async_await(Ref) -> await(Ref).
+
+%% @doc With a timeout in milliseconds; when it is over the task is cancelled.
+-spec async_await(py_ref(), timeout()) -> py_result().
+async_await(Ref, Timeout) -> await(Ref, Timeout).
+
+%% @doc Runs coroutine functions, or any others, at the same time on the event loop, and gives their values in their
+%% order; or `{error, {gather_failed, [{Index, Reason}]}}' with those that failed, counted from 1.
+-spec async_gather([{py_module(), py_func(), py_args()}]) -> py_result().
+async_gather(Calls) -> async_gather(Calls, ?TIMEOUT).
+
+%% @doc With a timeout in milliseconds for each.
+-spec async_gather([{py_module(), py_func(), py_args()}], timeout()) -> py_result().
+async_gather(Calls, Timeout) when is_list(Calls) ->
+    Refs = [async_call(Module, Function, Args) || {Module, Function, Args} <- Calls],
+    Results = [async_await(Ref, Timeout) || Ref <- Refs],
+    case [{Index, Reason} || {Index, {error, Reason}} <- lists:zip(lists:seq(1, length(Results)), Results)] of
+        [] -> {ok, [Value || {ok, Value} <- Results]};
+        Failed -> {error, {gather_failed, Failed}}
+    end.
 
 %% @doc Runs calls at the same time, each in another interpreter as far as there are, and gives each one's own result, in
 %% their order. The contexts are those of the default pool if they run side by side (without a GIL, or with one each),

@@ -6,7 +6,7 @@
 
 -export([
     native/0, num_contexts/0, context_mode/0, max_concurrent/0, imports/0, paths/0, setup_timeout/0, max_spans/0,
-    output/0
+    output/0, event_loop_pool_size/0, event_loop_pool_mode/0
 ]).
 
 -define(APP, erlang_python).
@@ -70,6 +70,19 @@ max_spans() ->
 -spec output() -> py_output:destination().
 output() ->
     checked(output, application:get_env(?APP, output, group_leader), fun py_output:destination/1).
+
+%% @doc How many loops {@link py_event_loop_pool} has.
+-spec event_loop_pool_size() -> pos_integer().
+event_loop_pool_size() ->
+    positive(event_loop_pool_size, erlang:system_info(schedulers)).
+
+%% @doc The mode of their contexts.
+-spec event_loop_pool_mode() -> py_context:context_mode().
+event_loop_pool_mode() ->
+    case checked(event_loop_pool_owngil, application:get_env(?APP, event_loop_pool_owngil, false), fun boolean/1) of
+        true -> owngil;
+        false -> context_mode()
+    end.
 
 positive(Key, Default) ->
     checked(Key, application:get_env(?APP, Key, Default), fun count/1).

@@ -13,6 +13,8 @@
 -export([start_link/2, new/1, stop/1, destroy/1]).
 -export([call/4, call/5, call/6, call/7, eval/2, eval/3, eval/4, eval/5, exec/2, exec/3]).
 -export([call_method/4, to_term/1, interrupt/1]).
+-export([start_loop/1, start_loop/2, stop_loop/1, stop_loop/2, loop_ref/1]).
+-export([submit/4, submit/5, submit_await/4, submit_await/5, submit_await/6]).
 -export([create_local_env/1, get_nif_ref/1, get_interp_id/1, is_subinterp/1, memory_usage/1]).
 %% For py_context_sup.
 -export([launch/2, ready/1, check_options/1]).
@@ -28,6 +30,8 @@
                    native := py_nif:context() | undefined,
                    %% `{starting, Ref, Waiting}' until the thread is up and set up, or has failed.
                    status := ready | {failed, term()} | {starting, reference(), [gen_server:from()]}}.
+
+-define(TIMEOUT, 30000).
 
 %% ---------------------------------------------------------------------------------------------------------------------
 %% Life
@@ -200,6 +204,77 @@ interrupt(Context) ->
             end;
         {error, context_stopped} ->
             not_running
+    end.
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% Event loops
+
+%% @doc As {@link start_loop/2} without options.
+-spec start_loop(context()) -> ok | {error, term()}.
+start_loop(Context) ->
+    start_loop(Context, #{}).
+
+%% @doc Runs an event loop in a context until {@link stop_loop/1}, until the calling process ends, or the context does.
+%% The caller gets `{py_loop_exit, Context, Result}' then, with `ok' when it was stopped, or `{error, Reason}'. Other work
+%% of the context is done between the callbacks of the loop. Options: `timeout', the milliseconds to wait while the
+%% context is busy (30000).
+%%
+%% `{error, already_started}', `{error, timeout}', `{error, context_stopped}', `{error, remote_context}'.
+-spec start_loop(context(), #{timeout => timeout()}) -> ok | {error, term()}.
+start_loop(Context, Options) when node(Context) =:= node(), is_map(Options) ->
+    py_loop:start(Context, self(), maps:get(timeout, Options, ?TIMEOUT));
+start_loop(Context, Options) when is_pid(Context), is_map(Options) ->
+    {error, remote_context}.
+
+%% @doc As {@link stop_loop/2} with five seconds.
+-spec stop_loop(context()) -> ok | {error, no_loop | remote_context}.
+stop_loop(Context) ->
+    stop_loop(Context, 5000).
+
+%% @doc Ends the loop of a context: its tasks are answered with `{error, loop_stopped}' and cancelled, and clean up. What
+%% is not done after so many milliseconds is interrupted.
+-spec stop_loop(context(), timeout()) -> ok | {error, no_loop | remote_context}.
+stop_loop(Context, Timeout) when node(Context) =:= node() ->
+    py_loop:stop(Context, Timeout);
+stop_loop(Context, _Timeout) when is_pid(Context) ->
+    {error, remote_context}.
+
+%% @doc The reference that stands for the loop of a context, for {@link py_event_loop}.
+-spec loop_ref(context()) -> {ok, reference()} | {error, no_loop | context_stopped | remote_context}.
+loop_ref(Context) when node(Context) =:= node() ->
+    case py_loop:find(Context) of
+        {ok, Loop} -> {ok, py_loop:ref(Loop)};
+        {error, _} = Error -> Error
+    end;
+loop_ref(Context) when is_pid(Context) ->
+    {error, remote_context}.
+
+%% @doc Gives the loop of a context a task: a function, and what it returns is awaited if it can be. The caller gets
+%% `{async_result, Task, {ok, Value} | {error, Reason}}', or waits with {@link py_event_loop:await/2}.
+-spec submit(context(), py_request:name(), py_request:name(), [term()]) -> {ok, py_nif:task()} | {error, term()}.
+submit(Context, Module, Function, Args) ->
+    submit(Context, Module, Function, Args, #{}).
+
+-spec submit(context(), py_request:name(), py_request:name(), [term()], map()) -> {ok, py_nif:task()} | {error, term()}.
+submit(Context, Module, Function, Args, Kwargs) when node(Context) =:= node() ->
+    py_task:submit(py_loop:use(Context), Module, Function, Args, Kwargs);
+submit(Context, _Module, _Function, _Args, _Kwargs) when is_pid(Context) ->
+    {error, remote_context}.
+
+%% @doc Does so and waits for the result, 30 seconds where nothing is said. `{error, timeout}': the task was cancelled.
+-spec submit_await(context(), py_request:name(), py_request:name(), [term()]) -> py_request:result().
+submit_await(Context, Module, Function, Args) ->
+    submit_await(Context, Module, Function, Args, #{}).
+
+-spec submit_await(context(), py_request:name(), py_request:name(), [term()], map()) -> py_request:result().
+submit_await(Context, Module, Function, Args, Kwargs) ->
+    submit_await(Context, Module, Function, Args, Kwargs, ?TIMEOUT).
+
+-spec submit_await(context(), py_request:name(), py_request:name(), [term()], map(), timeout()) -> py_request:result().
+submit_await(Context, Module, Function, Args, Kwargs, Timeout) ->
+    case submit(Context, Module, Function, Args, Kwargs) of
+        {ok, Task} -> py_task:await(Task, Timeout, cancel);
+        {error, _} = Error -> Error
     end.
 
 %% ---------------------------------------------------------------------------------------------------------------------

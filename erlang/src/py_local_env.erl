@@ -6,6 +6,7 @@
 -module(py_local_env).
 
 -export([of_pool/1, of_context/1, with_env/1, for_call/2]).
+-export([environments/0]).
 -export([chosen/1, bind/2, unbind/1, forget/2]).
 
 -export_type([entry/0]).
@@ -50,6 +51,14 @@ with_env({Pid, Context, undefined}) when is_reference(Context) ->
     Entry;
 with_env(Entry) ->
     Entry.
+
+%% @doc All entries with an environment, that of the default pool's context first.
+-spec environments() -> [entry()].
+environments() ->
+    Chosen = chosen(default),
+    All = [{Pid, Context, Env} || {Pid, {Context, Env}} <- maps:to_list(alive(get(?ENVS))), Env =/= undefined],
+    {First, Others} = lists:partition(fun({Pid, _, _}) -> Pid =:= Chosen end, All),
+    First ++ Others.
 
 %% @doc The entry a call of a function in Module needs: only `__main__' looks at the environment, so nothing else makes
 %% one.

@@ -19,6 +19,9 @@
     %% requests
     submit_call/8, submit_eval/6, submit_exec/5, submit_object/7, submit_noop/3, cancel/1,
     async_new/0, async_set/2, async_handle/1,
+    %% tasks of event loops
+    submit_task/7, task_new/1, task_give_up/1, task_state/1, is_task/1, task_context/1,
+    event_loop_exec/2, event_loop_eval/2,
     %% environments and objects
     env_new/1, is_env/1, is_object/1, object_context/1,
     %% callbacks
@@ -46,6 +49,8 @@
 %% A Python namespace inside one context. Freed when the last copy of the reference is gone.
 -type object() :: reference().
 %% A Python object kept for Erlang. Freed like an environment.
+-type task() :: reference().
+%% A result that will come to the process that made it, as `{async_result, Task, Result}', unless it gives the task up.
 -type handle() :: non_neg_integer().
 %% A request that was accepted; names it to {@link cancel/1}.
 -type name() :: atom() | binary().
@@ -63,7 +68,7 @@
 -type feed() :: log | spans.
 -type limit() :: non_neg_integer() | infinity.
 
--export_type([context/0, env/0, object/0, handle/0, flags/0, name/0, submitted/0, mode/0, feed/0]).
+-export_type([context/0, env/0, object/0, task/0, handle/0, flags/0, name/0, submitted/0, mode/0, feed/0]).
 
 load() ->
     Priv = case code:priv_dir(erlang_python) of
@@ -254,6 +259,45 @@ async_set(_Async, _Handle) -> ?STUB.
 async_handle(_Async) -> ?STUB.
 
 %% ---------------------------------------------------------------------------------------------------------------------
+%% Tasks of event loops
+%%
+%% All that are open when their context stops are answered with `{error, context_stopped}'.
+
+%% @doc Makes a task and calls a Python function for it, which will answer it:
+%% `Module.Function(Loop, Task, Creator, *Name, Args, Kwargs)'. No slot of the semaphore is taken.
+-spec submit_task(context(), name(), name(), Loop :: non_neg_integer(), Name :: {name(), name()}, [term()], map()) ->
+    task() | {error, term()}.
+submit_task(_Context, _Module, _Function, _Loop, _Name, _Args, _Kwargs) -> ?STUB.
+
+%% @doc A task that nobody has submitted.
+-spec task_new(context()) -> task() | {error, context_stopped}.
+task_new(_Context) -> ?STUB.
+
+%% @doc Nothing about the task comes any more. `replied': it has come, or is about to.
+-spec task_give_up(task()) -> cancelled | replied.
+task_give_up(_Task) -> ?STUB.
+
+%% @doc `ending': its message is about to be in the mailbox; `over': it is, or was, or the task was given up;
+%% `not_owner': another process made it.
+-spec task_state(task()) -> open | ending | over | not_owner.
+task_state(_Task) -> ?STUB.
+
+-spec is_task(term()) -> boolean().
+is_task(_Term) -> ?STUB.
+
+-spec task_context(task()) -> context().
+task_context(_Task) -> ?STUB.
+
+%% @doc Runs Python statements in the namespace that the calling process has in an event loop; see
+%% {@link py_event_loop:exec/2}.
+-spec event_loop_exec(reference(), py_request:code()) -> ok | {error, term()}.
+event_loop_exec(Loop, Code) -> py_event_loop:exec(Loop, Code).
+
+%% @doc Evaluates a Python expression there.
+-spec event_loop_eval(reference(), py_request:code()) -> {ok, term()} | {error, term()}.
+event_loop_eval(Loop, Code) -> py_event_loop:eval(Loop, Code).
+
+%% ---------------------------------------------------------------------------------------------------------------------
 %% Environments and objects
 
 %% @doc A new namespace in a context. Costs no round trip: the dict is made when it is first used, as a copy of the
@@ -375,7 +419,7 @@ dup_fd(_Fd) -> ?STUB.
 %% ---------------------------------------------------------------------------------------------------------------------
 
 %% @doc How many of each thing are alive: contexts, threads, requests, callbacks, envs, objects, lent (memory of
-%% Python that binaries look at), messages, slots, stores, loop_inboxes
-%% (where asyncio loops wait for Erlang), atoms_left.
+%% Python that binaries look at), messages, slots, stores, loop_inboxes (where
+%% asyncio loops wait for Erlang), tasks, atoms_left.
 -spec counters() -> #{atom() => non_neg_integer()}.
 counters() -> ?STUB.

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from ._async_calls import async_call
     from ._gen_call import async_gen_call, gen_call
+    from ._spawning import spawn_task
     from ._logging import ErlangHandler, setup_logging
     from ._loop import ErlangEventLoop, new_event_loop, run
     from ._mode import ExecutionMode, detect_mode
@@ -76,6 +77,7 @@ __all__ = [
     "send",
     "setup_logging",
     "sleep",
+    "spawn_task",
     "state_decr",
     "state_delete",
     "state_get",
@@ -100,6 +102,7 @@ _LATER = {
     for module, names in {
         "._async_calls": ("async_call",),
         "._gen_call": ("async_gen_call", "gen_call"),
+        "._spawning": ("spawn_task",),
         "._logging": ("ErlangHandler", "setup_logging"),
         "._loop": ("ErlangEventLoop", "new_event_loop", "run"),
         "._mode": ("ExecutionMode", "detect_mode"),

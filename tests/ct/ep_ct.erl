@@ -14,7 +14,7 @@
 -type remote_call() :: fun((module(), atom(), [term()]) -> term()).
 %% Calls a function on the second VM.
 
--define(AUDITED, [contexts, requests, callbacks, envs, objects, lent, messages, stores, loop_inboxes]).
+-define(AUDITED, [contexts, requests, callbacks, envs, objects, lent, messages, stores, loop_inboxes, tasks]).
 -define(DEADLINE, 20000).
 
 %% @doc The backend under test.

@@ -146,13 +146,20 @@ typedef struct ep_host {
        errno says why. [any-thread] */
     ERL_NIF_TERM (*loop_inbox)(ErlNifEnv *env, int32_t *fd);
     /* As call(), without a wait: the answer comes to `inbox`, under `number`. Name and arguments live in `env`, which is
-       consumed whatever happens; the inbox does not, or it would live as long as the message. `context` is that of the thread, or NULL. EP_WRONG_KIND: it is no inbox; EP_NOT_RUNNING: nobody
-       runs the function. [any-thread] */
+       consumed whatever happens; the inbox does not, or it would live as long as the message. `context` is that of the
+       thread, or NULL. EP_WRONG_KIND: it is no inbox; EP_NOT_RUNNING: nobody runs the function. [any-thread] */
     ep_status (*call_async)(ep_context *context, ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args,
                             ERL_NIF_TERM inbox, uint64_t number);
     /* The oldest answer that has come, for answer_done; 0 after the last one, and when there was none at all the file
        descriptor is not readable any more. `env` is where `inbox` lives. [any-thread] */
     int32_t (*take_answer)(ErlNifEnv *env, ERL_NIF_TERM inbox, uint64_t *number, ep_answer *answer);
+
+    /* Ends a task of an event loop: its creator gets {async_result, Task, Result}. Both terms live in `env`, which is
+       sent and cleared. EP_WRONG_KIND: it is no task; EP_FAILED: it is over already, or nobody wants it any more.
+       [any-thread] */
+    ep_status (*task_answer)(ErlNifEnv *env, ERL_NIF_TERM task, ERL_NIF_TERM result);
+    /* Whether the creator waits for it. 0 also for what is no task. [any-thread] */
+    int32_t (*task_is_open)(ErlNifEnv *env, ERL_NIF_TERM task);
 } ep_host;
 
 #ifdef __cplusplus

@@ -132,6 +132,7 @@ void Context::finish_thread() {
 }
 
 void Context::stop(ErlNifEnv *caller) {
+    tasks_.close(caller); // first: a loop that is interrupted now tells by them that it is for good
     Message *messages = inbox_.close();
     RequestList left;
     {
@@ -226,7 +227,7 @@ void Context::process_down(ErlNifEnv *env, const ErlNifPid &pid) {
     {
         std::lock_guard lock{queue_mutex_};
         for (Request *request : running_) {
-            if (request->wants_reply() && enif_compare_pids(&request->caller, &pid) == 0) {
+            if (request->ends_with_caller() && enif_compare_pids(&request->caller, &pid) == 0) {
                 request->interrupted.store(true);
                 serials.push_back(request->handle());
             }

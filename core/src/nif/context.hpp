@@ -3,6 +3,7 @@
 
 #include "../plain/inbox.hpp"
 #include "request_list.hpp"
+#include "task.hpp"
 
 #include <erlang_python/backend.h>
 
@@ -67,6 +68,7 @@ public:
     // What the interpreter has taken. False when it has no limit, or is gone. Any thread.
     bool memory(ep_memory &memory);
 
+    TaskList &tasks() noexcept { return tasks_; }
     uint64_t id() const noexcept { return id_; }
     const ep_backend *backend() const noexcept { return backend_; }
     bool stopping() const noexcept { return inbox_.closed(); }
@@ -144,6 +146,7 @@ private:
     const uint64_t id_;
     Inbox inbox_;
     WakeFd wake_fd_; // for poll(); closed with the context, which every sender holds
+    TaskList tasks_;
     std::atomic<bool> ended_{false};
 
     mutable std::mutex queue_mutex_;

@@ -40,6 +40,7 @@ Atoms::Atoms(ErlNifEnv *env) {
     log = atom("log");
     infinity = atom("infinity");
     state = atom("state");
+    async_result = atom("async_result");
 }
 
 Core::Core(ErlNifEnv *env, const std::string &priv_directory)

@@ -27,7 +27,7 @@ struct Atoms {
     ERL_NIF_TERM ok, error, ready, undefined, true_, false_;
     ERL_NIF_TERM context_stopped, env_wrong_interpreter, interrupted, timeout, overloaded, not_running;
     ERL_NIF_TERM cancelled, callback, replied, granted, wait, flat, final, ancestry;
-    ERL_NIF_TERM py_native, forward, log, infinity, state;
+    ERL_NIF_TERM py_native, forward, log, infinity, state, async_result;
 };
 
 struct ResourceTypes {
@@ -41,12 +41,13 @@ struct ResourceTypes {
     ErlNifResourceType *flat = nullptr;
     ErlNifResourceType *store = nullptr;
     ErlNifResourceType *loop_inbox = nullptr;
+    ErlNifResourceType *task = nullptr;
 };
 
 // Statistics: they order nothing, so all are relaxed.
 struct Counters {
     std::atomic<int64_t> contexts{0}, threads{0}, callbacks{0}, spaces{0}, objects{0}, lent{0}, slots{0}, stores{0},
-        loop_inboxes{0};
+        loop_inboxes{0}, tasks{0};
 
     static void add(std::atomic<int64_t> &counter, int64_t n) noexcept {
         counter.fetch_add(n, std::memory_order_relaxed);

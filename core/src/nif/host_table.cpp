@@ -8,6 +8,7 @@
 #include "kept_flat.hpp"
 #include "loop_inbox.hpp"
 #include "store.hpp"
+#include "task.hpp"
 
 namespace ep {
 
@@ -113,6 +114,8 @@ constexpr ep_host table{
     make_loop_inbox,
     call_async,
     take_answer,
+    task_answer,
+    task_is_open,
 };
 
 } // namespace

@@ -8,6 +8,7 @@
 #include "nifs.hpp"
 #include "slot.hpp"
 #include "store.hpp"
+#include "task.hpp"
 
 namespace ep {
 
@@ -33,9 +34,10 @@ bool open_types(ErlNifEnv *env) {
     types.async = open_type(env, "async", nullptr);
     types.flat = open_type(env, "flat", destroy_kept_flat);
     types.store = open_type(env, "store", destroy_store);
+    types.task = open_type(env, "task", destroy_task);
     types.loop_inbox = open_type(env, "loop_inbox", destroy_loop_inbox);
     return types.context && types.space && types.object && types.lent && types.callback && types.slot && types.async &&
-           types.flat && types.store && types.loop_inbox;
+           types.flat && types.store && types.loop_inbox && types.task;
 }
 
 int load(ErlNifEnv *env, void **private_data, ERL_NIF_TERM info) {
@@ -83,7 +85,13 @@ ErlNifFunc functions[] = {
     {"submit_exec", 5, submit_exec, 0},
     {"submit_object", 7, submit_object, 0},
     {"submit_noop", 3, submit_noop, 0},
+    {"submit_task", 7, submit_task, 0},
     {"cancel", 1, guarded<nif_cancel>, 0},
+    {"task_new", 1, guarded<nif_task_new>, 0},
+    {"task_give_up", 1, guarded<nif_task_give_up>, 0},
+    {"task_state", 1, guarded<nif_task_state>, 0},
+    {"is_task", 1, guarded<nif_is_task>, 0},
+    {"task_context", 1, guarded<nif_task_context>, 0},
     {"async_new", 0, guarded<nif_async_new>, 0},
     {"async_set", 2, guarded<nif_async_set>, 0},
     {"async_handle", 1, guarded<nif_async_handle>, 0},

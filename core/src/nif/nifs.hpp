@@ -10,6 +10,14 @@ using NifFunction = ERL_NIF_TERM (*)(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 // submit_nifs.cpp
 extern NifFunction submit_call, submit_eval, submit_exec, submit_object, submit_noop;
 
+// task_nifs.cpp
+extern NifFunction submit_task;
+ERL_NIF_TERM nif_task_new(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_task_give_up(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_task_state(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_is_task(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_task_context(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+
 // answer_nifs.cpp
 extern NifFunction nif_answer, nif_build;
 ERL_NIF_TERM nif_cancel(ErlNifEnv *, int, const ERL_NIF_TERM[]);

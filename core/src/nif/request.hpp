@@ -35,6 +35,7 @@ struct Parcel {
 struct Request final : Message, Semaphore::Waiter, Parcel {
     static constexpr uint32_t callbacks_elsewhere = 4; // flags beside the ABI's
     static constexpr uint32_t takes_no_slot = 8;       // of the semaphore: part of the start of a context
+    static constexpr uint32_t part_of_task = 16;       // what it does is for the caller, though it gets no answer
     static constexpr uint32_t op_noop = 0;             // beside the ABI's operations: answered by the core itself
 
     uint32_t index = 0; // the pool's
@@ -60,6 +61,7 @@ struct Request final : Message, Semaphore::Waiter, Parcel {
     bool reply_in_place() const noexcept { return flat.view().term_count == 0; }
     uint64_t handle() const noexcept;
     bool wants_reply() const noexcept { return (flags & 2u) == 0; }
+    bool ends_with_caller() const noexcept { return wants_reply() || (flags & part_of_task) != 0; }
 };
 
 // The answer to a callback, on its way to the context thread that waits for it.

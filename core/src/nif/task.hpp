@@ -1,0 +1,60 @@
+// Tasks of event loops, as Erlang sees them.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <erl_nif.h>
+#include <erlang_python/abi.h>
+#include <mutex>
+
+namespace ep {
+
+class Context;
+
+// One result that will come: a message to the process that made the task, or nothing once that has given it up. The
+// memory is a NIF resource; the context's list holds it as long as it is open.
+struct Task {
+    Context *context;    // a counted reference
+    ErlNifPid creator{}; // who gets the result
+    enum class State : uint8_t { open, ending, over };
+    std::atomic<State> state{State::open};
+    Task *before = nullptr; // both guarded by TaskList::mutex_
+    Task *after = nullptr;
+
+    // Of all who want to end it exactly one does.
+    bool end() noexcept {
+        State open = State::open;
+        return state.compare_exchange_strong(open, State::ending);
+    }
+    // After that whatever was to be sent is in the creator's mailbox.
+    void ended() noexcept { state.store(State::over); }
+};
+
+// The open tasks of a context. They all end with it. Any thread.
+class TaskList {
+public:
+    // False when the context is stopping.
+    bool add(Task *task);
+    // By whoever has ended it.
+    void remove(Task *task);
+    // Answers all with {error, context_stopped}; no more are added.
+    void close(ErlNifEnv *caller);
+
+private:
+    std::mutex mutex_;
+    Task *first_ = nullptr; // guarded by mutex_
+    bool closed_ = false;   // guarded by mutex_
+};
+
+// A task of the calling process; nullptr when the context is stopping.
+Task *make_task(ErlNifEnv *env, Context *context, ERL_NIF_TERM &term);
+// Nothing will be sent. False: too late.
+bool give_up(Task *task);
+
+// Parts of ep_host. `env` is the message's, sent and so cleared.
+ep_status task_answer(ErlNifEnv *env, ERL_NIF_TERM task, ERL_NIF_TERM result);
+int32_t task_is_open(ErlNifEnv *env, ERL_NIF_TERM task);
+
+void destroy_task(ErlNifEnv *env, void *resource);
+
+} // namespace ep

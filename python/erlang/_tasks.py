@@ -1,0 +1,323 @@
+"""What Erlang submits to an event loop, and how its results get back. For the thread of the loop's context, but for adopt().
+
+A context that runs a loop has one request at the bottom of its stack, run(); everything else here are requests that are
+served between the callbacks of that loop. A task is an erlang.Ref that is answered once; None stands for one whose result
+nobody wants.
+"""
+
+from __future__ import annotations
+
+# First: dataclasses, for asyncio, uses it as it is while another thread is still importing it.
+import typing  # noqa: F401, I001
+
+import asyncio
+import sys
+from asyncio import events
+from importlib import import_module
+from types import CoroutineType
+
+import _erlang
+
+from ._loop import ErlangEventLoop
+from ._scheduling import ScheduleMarker
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+_FUNCTION_NOT_FOUND = _erlang.atom("function_not_found")
+_LOOP_STOPPED = _erlang.atom("loop_stopped")
+_LOOP = _erlang.atom("py_loop")
+_RUNS = _erlang.atom("runs")
+_INTERRUPTED = _erlang.atom("interrupted")
+
+# Seconds that the tasks of a loop which ends have for cleaning up.
+_GRACE = 1.0
+
+_loops: dict[int, TaskLoop] = {}  # by the number of the context
+
+
+class _NotFound(Exception):
+    pass
+
+
+class _Loop(ErlangEventLoop):
+    """Which ends when the request that runs it was interrupted in a callback; another one goes on with it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._selector.serves_all = True
+
+    def call_exception_handler(self, context: dict) -> None:
+        if isinstance(context.get("exception"), _erlang.Interrupted):
+            self.stop()
+        else:
+            super().call_exception_handler(context)
+
+
+if sys.version_info >= (3, 12):
+
+    def _new_task(coroutine, loop: asyncio.AbstractEventLoop) -> asyncio.Task:
+        # Begins at once: what does not wait needs no turn of the loop.
+        return asyncio.Task(coroutine, loop=loop, eager_start=True)
+
+else:
+
+    def _new_task(coroutine, loop: asyncio.AbstractEventLoop) -> asyncio.Task:
+        return asyncio.Task(coroutine, loop=loop)
+
+
+class TaskLoop:
+    """An event loop and what Erlang has given it."""
+
+    def __init__(self) -> None:
+        self.loop = _Loop()
+        # A loop's own references to its tasks are weak. Nothing of asyncio's refers to tasks of Erlang's: what has failed is
+        # part of a cycle, and they would live as long as that.
+        self._running: dict[asyncio.Future, tuple[_erlang.Ref, _erlang.Pid] | None] = {}
+        self._futures: dict[_erlang.Ref, asyncio.Future] = {}
+        self._of: dict[_erlang.Pid, set[_erlang.Ref]] = {}
+        self._namespaces: dict[_erlang.Pid, list[dict]] = {}
+
+    def adopt(self, creator: _erlang.Pid, namespace: dict, first: bool) -> None:
+        self._namespaces.setdefault(creator, []).insert(0 if first else sys.maxsize, namespace)
+
+    def find(self, creator: _erlang.Pid, module: str, name: str):
+        if module == "__main__":
+            for namespace in self._namespaces.get(creator, ()):
+                if name in namespace:
+                    return namespace[name]
+        try:
+            found = sys.modules.get(module) or import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name is not None and (module + ".").startswith(error.name + "."):
+                raise _NotFound from None
+            raise
+        try:
+            return getattr(found, name)
+        except AttributeError:
+            raise _NotFound from None
+
+    def call(self, function, args, kwargs):
+        """Call a function as if on the loop, whatever is running."""
+        before = events._get_running_loop()
+        events._set_running_loop(self.loop)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            events._set_running_loop(before)
+
+    def start(self, task: _erlang.Ref | None, creator: _erlang.Pid, awaitable: Awaitable) -> None:
+        if asyncio.isfuture(awaitable):
+            future = awaitable
+        else:
+            if not asyncio.iscoroutine(awaitable):
+                awaitable = _awaited(awaitable)
+            future = self.call(_new_task, (awaitable, self.loop), {})
+        if future.done():
+            self._answer(task, future)
+        else:
+            if task is None:
+                self._running[future] = None
+            else:
+                self._running[future] = task, creator
+                self._futures[task] = future
+                self._of.setdefault(creator, set()).add(task)
+            future.add_done_callback(self._ended)
+        del task, creator, future, awaitable  # a traceback may hold this frame
+
+    def _ended(self, future: asyncio.Future) -> None:
+        entry = self._running.pop(future, None)
+        if entry is None:
+            self._answer(None, future)
+            return
+        task, creator = entry
+        del self._futures[task]
+        siblings = self._of[creator]
+        siblings.discard(task)
+        if not siblings:
+            del self._of[creator]
+        self._answer(task, future)
+
+    def _answer(self, task: _erlang.Ref | None, future: asyncio.Future) -> None:
+        error = asyncio.CancelledError() if future.cancelled() else future.exception()
+        if task is not None:
+            if error is None:
+                _erlang.answer_task(task, future.result())
+            else:
+                _erlang.fail_task(task, error)
+        if isinstance(error, _erlang.Interrupted):
+            self.loop.stop()
+
+    def cancel(self, task: _erlang.Ref) -> None:
+        future = self._futures.get(task)
+        if future is not None:
+            future.cancel()
+
+    def forget(self, creator: _erlang.Pid) -> None:
+        """A process has ended, and with it all that it wanted to know."""
+        self._namespaces.pop(creator, None)
+        for task in list(self._of.get(creator, ())):
+            self.cancel(task)
+
+    def close(self) -> None:
+        """Cancel everything, and let it clean up."""
+        loop = self.loop
+        if loop.is_closed():
+            return
+        cleaning = self._clean_up()
+        try:
+            for task in self._futures:
+                _erlang.fail_task(task, _LOOP_STOPPED)
+            loop.run_until_complete(cleaning)
+        except (_erlang.Interrupted, KeyboardInterrupt, SystemExit):
+            pass  # no time is left, or no wish
+        finally:
+            cleaning.close()
+            for future in asyncio.all_tasks(loop):
+                future._log_destroy_pending = False  # as asyncio itself says that it is known
+            self._running.clear()
+            self._futures.clear()
+            self._of.clear()
+            self._namespaces.clear()
+            loop.close()
+
+
+    async def _clean_up(self) -> None:
+        left = asyncio.all_tasks() | {future for future in self._running if not future.done()}
+        left.discard(asyncio.current_task())
+        for future in left:
+            future.cancel()
+        if left:
+            await asyncio.wait(left, timeout=_GRACE)
+        await self.loop.shutdown_asyncgens()
+
+
+async def _awaited(awaitable: Awaitable):
+    return await awaitable
+
+
+def _alive(process: _erlang.Pid, message: object) -> bool:
+    try:
+        _erlang.send(process, message)
+    except _erlang.ProcessError:
+        return False
+    return True
+
+
+def run(number: int, life: _erlang.Ref, owner: _erlang.Pid) -> str:
+    """Run the loop of a context until it is stopped, or this request is interrupted: then another goes on with it.
+
+    `owner` is the process that makes these requests, `life` a task that ends with the context. "busy": something waits
+    in the context, which could not go on with a loop on top of it.
+    """
+    try:
+        sys._getframe(1)
+    except ValueError:
+        pass
+    else:
+        return "busy"
+    tasks = _loops.get(number)
+    if tasks is None:
+        tasks = _loops[number] = TaskLoop()
+        tasks.loop.call_soon(_alive, owner, (_LOOP, life, _RUNS))
+    while not _run_on(tasks.loop):
+        pass
+    try:
+        if tasks is _loops.get(number):
+            # It was not stopped, but interrupted.
+            if _erlang.task_is_open(life) and _alive(owner, (_LOOP, life, _INTERRUPTED)):
+                return "interrupted"
+            del _loops[number]
+    finally:
+        del life, owner  # tracebacks of failed tasks hold this frame
+    for _ in range(3):  # an interrupt may come once more, and once more in what sees to that
+        try:
+            tasks.close()  # not where an exception is handled: all that is raised meanwhile would hold that one
+            break
+        except _erlang.Interrupted:
+            pass
+    return "stopped"
+
+
+def _run_on(loop: _Loop) -> bool:
+    """False: it has to go on."""
+    try:
+        loop.run_forever()
+    except (SystemExit, KeyboardInterrupt):  # of one task, which has it as its result
+        return False
+    except _erlang.Interrupted:
+        pass
+    return True
+
+
+def stop(number: int) -> None:
+    """Have run() end; what is submitted from now on is refused."""
+    tasks = _loops.pop(number, None)
+    if tasks is None:
+        return
+    if tasks.loop.is_running():
+        tasks.loop.stop()
+    else:  # between two requests that run it
+        tasks.close()
+
+
+def submit(
+    number: int,
+    task: _erlang.Ref | None,
+    creator: _erlang.Pid,
+    module: str,
+    name: str,
+    args: list,
+    kwargs: dict,
+) -> None:
+    """Call a function. What it returns is the task's result, or leads to it when it can be awaited."""
+    tasks = _loops.get(number)
+    try:
+        if tasks is None:
+            _fail(task, _LOOP_STOPPED)
+            return
+        result = tasks.call(tasks.find(creator, module, name), args, kwargs)
+        if result.__class__ is CoroutineType or hasattr(result, "__await__"):
+            tasks.start(task, creator, result)
+        elif task is not None:
+            _erlang.answer_task(task, result)
+    except _NotFound:
+        _fail(task, _FUNCTION_NOT_FOUND)
+    except BaseException as error:
+        _fail(task, error)
+    finally:
+        del task, creator  # a traceback may hold this frame
+
+
+def _fail(task: _erlang.Ref | None, reason: object) -> None:
+    if task is not None:
+        _erlang.fail_task(task, reason)
+
+
+def cancel(number: int, task: _erlang.Ref) -> None:
+    tasks = _loops.get(number)
+    if tasks is not None:
+        tasks.cancel(task)
+
+
+def forget(number: int, creator: _erlang.Pid) -> None:
+    tasks = _loops.get(number)
+    if tasks is not None:
+        tasks.forget(creator)
+
+
+def adopt(number: int, creator: _erlang.Pid, first: bool) -> ScheduleMarker:
+    """Let functions of the request's namespace be found by the tasks of a process. Any context of the interpreter.
+
+    False: the loop is in another one.
+    """
+
+    def following(namespace: dict) -> bool:
+        tasks = _loops.get(number)
+        if tasks is None:
+            return False
+        tasks.adopt(creator, namespace, first)
+        return True
+
+    return ScheduleMarker(following)

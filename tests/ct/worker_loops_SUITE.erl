@@ -1,0 +1,352 @@
+%%% @doc An event loop in a context: py_context:start_loop, submit, stop_loop.
+-module(worker_loops_SUITE).
+
+-include_lib("stdlib/include/assert.hrl").
+
+-export([suite/0, all/0, init_per_suite/1, end_per_suite/1, init_per_testcase/2, end_per_testcase/2]).
+-export([
+    a_loop_runs_until_it_is_stopped/1, other_work_goes_on/1, a_loop_is_started_once/1, a_loop_is_stopped_once/1,
+    without_a_loop_there_are_no_tasks/1, a_loop_is_a_reference/1, a_loop_starts_again/1, a_busy_context/1,
+    a_context_that_waits_below/1, many_starts_at_once/1
+]).
+-export([
+    a_stopped_loop_answers_all_tasks/1, a_stopped_context_answers_all_tasks/1, a_killed_context_answers_all_tasks/1,
+    tasks_clean_up_when_the_loop_stops/1, a_stubborn_task_does_not_hold_up_the_end/1,
+    a_task_that_spins_does_not_hold_up_the_end/1, a_dead_owner_ends_the_loop/1, a_killed_loop_process_ends_the_loop/1,
+    a_loop_stops_with_the_application/1, no_slot_is_taken/1
+]).
+-export([
+    an_interrupt_leaves_the_loop_running/1, an_interrupt_ends_the_task_that_spins/1,
+    an_interrupt_ends_the_function_that_spins/1, interrupts_race_with_tasks/1, exits_end_one_task/1,
+    callbacks_nest/1, files_are_closed/1, nothing_is_left_behind/1
+]).
+
+suite() -> [{timetrap, {seconds, 120}}].
+
+all() ->
+    [
+        a_loop_runs_until_it_is_stopped, other_work_goes_on, a_loop_is_started_once, a_loop_is_stopped_once,
+        without_a_loop_there_are_no_tasks, a_loop_is_a_reference, a_loop_starts_again, a_busy_context,
+        a_context_that_waits_below, many_starts_at_once, a_stopped_loop_answers_all_tasks,
+        a_stopped_context_answers_all_tasks, a_killed_context_answers_all_tasks, tasks_clean_up_when_the_loop_stops,
+        a_stubborn_task_does_not_hold_up_the_end, a_task_that_spins_does_not_hold_up_the_end,
+        a_dead_owner_ends_the_loop, a_killed_loop_process_ends_the_loop, a_loop_stops_with_the_application,
+        no_slot_is_taken, an_interrupt_leaves_the_loop_running, an_interrupt_ends_the_task_that_spins,
+        an_interrupt_ends_the_function_that_spins, interrupts_race_with_tasks, exits_end_one_task, callbacks_nest,
+        files_are_closed, nothing_is_left_behind
+    ].
+
+init_per_suite(Config) -> ep_ct:init_suite(Config).
+end_per_suite(Config) -> ep_ct:end_suite(Config).
+
+init_per_testcase(Case, Config) -> ep_fresh_context:init(Case, Config).
+
+end_per_testcase(Case, Config) ->
+    _ = stop(proplists:get_value(ctx, Config)),
+    ep_fresh_context:finish(Case, Config).
+
+nothing_is_left_behind(Config) -> ep_ct:audit(Config).
+
+stop(undefined) -> ok;
+stop(Ctx) ->
+    _ = py_context:stop_loop(Ctx, 1000),
+    receive {py_loop_exit, Ctx, _} -> ok after 0 -> ok end.
+
+ctx(Config) -> proplists:get_value(ctx, Config).
+
+with_loop(Config) ->
+    Ctx = ctx(Config),
+    ok = py_context:start_loop(Ctx),
+    Ctx.
+
+exited(Ctx, Result) -> ep_expect:message({py_loop_exit, Ctx, Result}).
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% Start and stop
+
+a_loop_runs_until_it_is_stopped(Config) ->
+    Ctx = with_loop(Config),
+    {ok, 4.0} = py_context:submit_await(Ctx, math, sqrt, [16]),
+    {ok, <<"x">>} = py_context:submit_await(Ctx, coroutines, echo_later, [x]),
+    {ok, #{<<"a">> := 1}} = py_context:submit_await(Ctx, coroutines, keywords, [], #{a => 1}),
+    {error, timeout} = py_context:submit_await(Ctx, coroutines, quiet_forever, [], #{}, 10),
+    {ok, Task} = py_context:submit(Ctx, coroutines, echo, [y], #{}),
+    ep_expect:message({async_result, Task, {ok, <<"y">>}}),
+    ok = py_context:stop_loop(Ctx),
+    exited(Ctx, ok),
+    ep_expect:still_works(Ctx).
+
+other_work_goes_on(Config) ->
+    Ctx = with_loop(Config),
+    Tasks = [begin {ok, Task} = py_context:submit(Ctx, coroutines, echo_later, [N, 0.05]), Task end
+             || N <- lists:seq(1, 50)],
+    [ep_expect:still_works(Ctx) || _ <- lists:seq(1, 20)],
+    {ok, Thread} = py_context:submit_await(Ctx, coroutines, thread, []),
+    {ok, Thread} = py:call(Ctx, threading, get_ident, []),
+    {error, timeout} = py:call(Ctx, busy, spin, [self()], #{timeout => 20}),
+    ep_expect:message(<<"running">>),
+    ?assertEqual([{ok, N} || N <- lists:seq(1, 50)], [py_event_loop:await(Task) || Task <- Tasks]).
+
+a_loop_is_started_once(Config) ->
+    Ctx = with_loop(Config),
+    {error, already_started} = py_context:start_loop(Ctx),
+    {error, already_started} = ep_ct:in_process(fun() -> py_context:start_loop(Ctx) end),
+    {ok, 4.0} = py_context:submit_await(Ctx, math, sqrt, [16]).
+
+a_loop_is_stopped_once(Config) ->
+    Ctx = with_loop(Config),
+    ok = py_context:stop_loop(Ctx),
+    {error, no_loop} = py_context:stop_loop(Ctx),
+    exited(Ctx, ok),
+    ok = py_context:stop(Ctx),
+    {error, no_loop} = py_context:stop_loop(Ctx),
+    {error, context_stopped} = py_context:start_loop(Ctx).
+
+without_a_loop_there_are_no_tasks(Config) ->
+    Ctx = ctx(Config),
+    {error, no_loop} = py_context:submit(Ctx, math, sqrt, [16]),
+    {error, no_loop} = py_context:submit_await(Ctx, math, sqrt, [16]),
+    {error, no_loop} = py_context:loop_ref(Ctx),
+    {error, no_loop} = py_event_loop:create_task(make_ref(), math, sqrt, [16]),
+    {error, no_loop} = py_event_loop:exec(make_ref(), <<"pass">>),
+    py_context:stop(Ctx),
+    {error, context_stopped} = py_context:submit(Ctx, math, sqrt, [16]),
+    {error, context_stopped} = py_context:submit(self(), math, sqrt, [16]).
+
+a_loop_is_a_reference(Config) ->
+    Ctx = with_loop(Config),
+    {ok, Loop} = py_context:loop_ref(Ctx),
+    true = is_reference(Loop),
+    {ok, 4.0} = py_event_loop:run(Loop, math, sqrt, [16]),
+    {ok, Task} = py_event_loop:create_task(Loop, coroutines, echo_later, [1]),
+    {ok, 1} = py_event_loop:await(Task),
+    ok = py_event_loop:spawn_task(Loop, busy, tell, [self(), <<"spawned">>]),
+    ep_expect:message(<<"spawned">>),
+    ok = py_nif:event_loop_exec(Loop, <<"async def double(x): return 2 * x">>),
+    {ok, 6} = py_event_loop:run(Loop, '__main__', double, [3], #{timeout => 1000}),
+    ok = py_context:stop_loop(Ctx),
+    exited(Ctx, ok),
+    {error, no_loop} = py_event_loop:run(Loop, math, sqrt, [16]).
+
+a_loop_starts_again(Config) ->
+    Ctx = ctx(Config),
+    [begin
+         ok = py_context:start_loop(Ctx),
+         {ok, N} = py_context:submit_await(Ctx, coroutines, echo_later, [N]),
+         ok = py_context:stop_loop(Ctx),
+         exited(Ctx, ok)
+     end || N <- lists:seq(1, 20)].
+
+a_busy_context(Config) ->
+    Ctx = ctx(Config),
+    Running = ep_background:spinning(Ctx),
+    {error, timeout} = py_context:start_loop(Ctx, #{timeout => 50}),
+    exited(Ctx, ok),
+    ok = py:interrupt(Ctx),
+    {error, interrupted} = ep_background:result(Running),
+    ok = py_context:start_loop(Ctx).
+
+%% The loop must not end up on top of something that waits for Erlang: that could never go on.
+a_context_that_waits_below(Config) ->
+    Ctx = ctx(Config),
+    Tester = self(),
+    ok = py:register_function(hold, fun([]) -> Tester ! {holding, self()}, receive go_on -> done end end),
+    Waiting = ep_background:start(fun() -> py:call(Ctx, busy, call, [hold, []]) end),
+    Holder = receive {holding, Pid} -> Pid end,
+    {error, timeout} = py_context:start_loop(Ctx, #{timeout => 200}),
+    exited(Ctx, ok),
+    Holder ! go_on,
+    {ok, <<"done">>} = ep_background:result(Waiting),
+    ok = py_context:start_loop(Ctx),
+    py:unregister_function(hold).
+
+many_starts_at_once(Config) ->
+    Ctx = ctx(Config),
+    Started = ep_background:results([ep_background:start(fun() ->
+        case py_context:start_loop(Ctx) of
+            ok ->
+                {ok, 1} = py_context:submit_await(Ctx, coroutines, echo_later, [1]),
+                ok = py_context:stop_loop(Ctx),
+                exited(Ctx, ok),
+                ok;
+            {error, already_started} ->
+                ok
+        end
+    end) || _ <- lists:seq(1, 20)]),
+    [ok] = lists:usort(Started).
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% Ends
+
+pending(Ctx, Count) ->
+    [begin {ok, Task} = py_context:submit(Ctx, coroutines, quiet_forever, []), Task end || _ <- lists:seq(1, Count)].
+
+%% Without awaiting: the messages come by themselves.
+answers(Tasks, Result) ->
+    [ep_expect:message({async_result, Task, Result}) || Task <- Tasks].
+
+a_stopped_loop_answers_all_tasks(Config) ->
+    Ctx = with_loop(Config),
+    Tasks = pending(Ctx, 1000),
+    ok = py_context:stop_loop(Ctx),
+    exited(Ctx, ok),
+    answers(Tasks, {error, loop_stopped}),
+    ep_expect:still_works(Ctx).
+
+a_stopped_context_answers_all_tasks(Config) ->
+    Ctx = with_loop(Config),
+    Tasks = pending(Ctx, 1000),
+    ok = py_context:stop(Ctx),
+    answers(Tasks, {error, context_stopped}),
+    exited(Ctx, {error, context_stopped}),
+    {error, context_stopped} = py_context:submit(Ctx, math, sqrt, [16]).
+
+a_killed_context_answers_all_tasks(Config) ->
+    Ctx = with_loop(Config),
+    {ok, Spinning} = py_context:submit(Ctx, coroutines, wait_then_spin, [self()]),
+    ep_expect:message(<<"running">>),
+    Tasks = pending(Ctx, 1000), % none of them reaches Python
+    exit(Ctx, kill),
+    answers([Spinning | Tasks], {error, context_stopped}),
+    exited(Ctx, {error, context_stopped}).
+
+tasks_clean_up_when_the_loop_stops(Config) ->
+    Ctx = with_loop(Config),
+    {ok, Task} = py_context:submit(Ctx, coroutines, cleaning_up, [self()]),
+    ep_expect:message(<<"running">>),
+    ok = py_context:stop_loop(Ctx),
+    ep_expect:message({async_result, Task, {error, loop_stopped}}),
+    ep_expect:message(<<"cleaned up">>),
+    exited(Ctx, ok).
+
+a_stubborn_task_does_not_hold_up_the_end(Config) ->
+    Ctx = with_loop(Config),
+    {ok, Task} = py_context:submit(Ctx, coroutines, stubborn, [self()]),
+    ep_expect:message(<<"running">>),
+    ok = py_context:stop_loop(Ctx),
+    ep_expect:message({async_result, Task, {error, loop_stopped}}),
+    exited(Ctx, ok),
+    ep_expect:still_works(Ctx).
+
+a_task_that_spins_does_not_hold_up_the_end(Config) ->
+    Ctx = with_loop(Config),
+    {ok, Task} = py_context:submit(Ctx, coroutines, wait_then_spin, [self()]),
+    ep_expect:message(<<"running">>),
+    ok = py_context:stop_loop(Ctx, 50),
+    exited(Ctx, ok),
+    {error, Reason} = py_event_loop:await(Task, 10000),
+    true = lists:member(Reason, [interrupted, loop_stopped]),
+    ep_expect:still_works(Ctx).
+
+a_dead_owner_ends_the_loop(Config) ->
+    Ctx = ctx(Config),
+    {Owner, Monitor} = spawn_monitor(fun() -> ok = py_context:start_loop(Ctx), receive stop -> ok end end),
+    ep_ct:wait_until(fun() -> py_context:loop_ref(Ctx) =/= {error, no_loop} end),
+    [Task] = pending(Ctx, 1),
+    exit(Owner, kill),
+    receive {'DOWN', Monitor, process, Owner, killed} -> ok end,
+    ep_expect:message({async_result, Task, {error, loop_stopped}}),
+    ep_ct:wait_until(fun() -> py_context:loop_ref(Ctx) =:= {error, no_loop} end),
+    ok = py_context:start_loop(Ctx),
+    ep_expect:still_works(Ctx).
+
+a_killed_loop_process_ends_the_loop(Config) ->
+    Ctx = with_loop(Config),
+    [Task] = pending(Ctx, 1),
+    [exit(Pid, kill) || {_, Pid, _, _} <- supervisor:which_children(py_loop_sup)],
+    ep_expect:message({async_result, Task, {error, loop_stopped}}),
+    ep_ct:wait_until(fun() -> py_context:start_loop(Ctx) =:= ok end),
+    {ok, 1} = py_context:submit_await(Ctx, coroutines, echo_later, [1]).
+
+a_loop_stops_with_the_application(Config) ->
+    Ctx = with_loop(Config),
+    [Task] = pending(Ctx, 1),
+    ok = ep_ct:restart(),
+    receive {async_result, Task, {error, Reason}} -> true = lists:member(Reason, [loop_stopped, context_stopped]) end,
+    receive {py_loop_exit, Ctx, _} -> ok end,
+    {error, context_stopped} = py_context:submit(Ctx, math, sqrt, [16]).
+
+no_slot_is_taken(Config) ->
+    Ctx = with_loop(Config),
+    Tasks = pending(Ctx, 200),
+    0 = py_semaphore:current(),
+    ok = py_context:stop_loop(Ctx),
+    exited(Ctx, ok),
+    answers(Tasks, {error, loop_stopped}).
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% Interrupts
+
+an_interrupt_leaves_the_loop_running(Config) ->
+    Ctx = with_loop(Config),
+    [Task] = pending(Ctx, 1),
+    [begin
+         _ = py_context:interrupt(Ctx),
+         {ok, N} = py_context:submit_await(Ctx, coroutines, echo_later, [N]),
+         {ok, 4.0} = py:call(Ctx, math, sqrt, [16])
+     end || N <- lists:seq(1, 20)],
+    {error, timeout} = py_event_loop:await(Task, 0).
+
+an_interrupt_ends_the_task_that_spins(Config) ->
+    Ctx = with_loop(Config),
+    Others = pending(Ctx, 10),
+    [begin
+         {ok, Task} = py_context:submit(Ctx, coroutines, Function, [self()]),
+         ep_expect:message(<<"running">>),
+         ok = py_context:interrupt(Ctx),
+         {error, interrupted} = py_event_loop:await(Task, 10000),
+         {ok, 1} = py_context:submit_await(Ctx, coroutines, echo_later, [1])
+     end || Function <- [spin, wait_then_spin], _ <- lists:seq(1, 5)],
+    [{error, timeout} = py_event_loop:await(Task, 0) || Task <- Others].
+
+an_interrupt_ends_the_function_that_spins(Config) ->
+    Ctx = with_loop(Config),
+    {ok, Task} = py_context:submit(Ctx, coroutines, spin_function, [self()]),
+    ep_expect:message(<<"running">>),
+    ok = py_context:interrupt(Ctx),
+    {error, interrupted} = py_event_loop:await(Task, 10000),
+    {ok, 1} = py_context:submit_await(Ctx, coroutines, echo_later, [1]).
+
+%% Whatever an interrupt hits, each task has a result, and the loop goes on.
+interrupts_race_with_tasks(Config) ->
+    Ctx = with_loop(Config),
+    Interrupter = spawn_link(fun Again() ->
+        _ = py_context:interrupt(Ctx),
+        receive stop -> ok after 1 -> Again() end
+    end),
+    Results = [py_context:submit_await(Ctx, coroutines, echo_later, [N, 0]) || N <- lists:seq(1, 300)],
+    unlink(Interrupter),
+    Interrupter ! stop,
+    [] = [Other || Other <- Results, not (element(1, Other) =:= ok orelse Other =:= {error, interrupted})],
+    ep_ct:wait_until(fun() -> py_context:submit_await(Ctx, coroutines, echo_later, [1]) =:= {ok, 1} end).
+
+exits_end_one_task(Config) ->
+    Ctx = with_loop(Config),
+    [Other] = pending(Ctx, 1),
+    {error, {'SystemExit', _}} = py_context:submit_await(Ctx, coroutines, leave, [1]),
+    {error, {'SystemExit', _}} = py_context:submit_await(Ctx, sys, exit, [1]),
+    {ok, 1} = py_context:submit_await(Ctx, coroutines, echo_later, [1]),
+    {error, timeout} = py_event_loop:await(Other, 0).
+
+%% A coroutine calls Erlang, which calls the context, and so on.
+callbacks_nest(Config) ->
+    Ctx = with_loop(Config),
+    ok = py:register_function(deeper, fun
+        ([0]) -> 0;
+        ([N]) -> {ok, Below} = py:call(Ctx, busy, call, [deeper, [N - 1]]), Below + 1
+    end),
+    {ok, 5} = py_context:submit_await(Ctx, coroutines, call_blocking, [deeper, 5]),
+    {ok, 5} = py_context:submit_await(Ctx, coroutines, call, [deeper, 5]),
+    py:unregister_function(deeper).
+
+files_are_closed(Config) ->
+    Ctx = ctx(Config),
+    {ok, Before} = py:call(Ctx, coroutines, fds, []),
+    [begin
+         ok = py_context:start_loop(Ctx),
+         {ok, N} = py_context:submit_await(Ctx, coroutines, echo_later, [N]),
+         ok = py_context:stop_loop(Ctx),
+         exited(Ctx, ok)
+     end || N <- lists:seq(1, 10)],
+    {ok, After} = py:call(Ctx, coroutines, fds, []),
+    true = After =< Before + 2.
