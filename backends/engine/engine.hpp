@@ -89,13 +89,16 @@ struct ep_interp {
     std::unique_ptr<ep::FlatWriter> spare_writer;
     py::Ref printed; // what the running code has printed and not sent, as _output.py keeps it; made when it prints
 
-    std::mutex interrupt_mutex;       // guards the next six; taken attached. The thread itself reads some without it.
-    uint64_t running = 0;             // serial of the request whose code runs
-    uint64_t interrupted = 0;         // serial of the one that was sent an asynchronous exception
-    uint64_t told = 0;                // serial of the one whose erlang.call has just raised the exception itself
-    std::atomic<uint64_t> reached{0}; // serial of the one whose code has got the exception, one way or the other
-    bool importing = false;           // the import system itself is at work for it; kept without a GIL only
-    unsigned import_locks = 0;        // how often it has the lock of the whole import system; the same
+    std::mutex interrupt_mutex;        // guards the next nine; taken attached. The thread itself reads some without it.
+    uint64_t running = 0;              // serial of the request whose code runs
+    uint64_t interrupted = 0;          // serial of the one that was sent an asynchronous exception
+    uint64_t told = 0;                 // serial of the one whose erlang.call has just raised the exception itself
+    std::atomic<uint64_t> reached{0};  // serial of the one whose code has got the exception, one way or the other
+    std::atomic<uint64_t> looping{0};  // serial of the one whose work is an event loop
+    std::atomic<uint64_t> deferred{0}; // serial of the one whose loop is to raise the exception
+    std::chrono::steady_clock::time_point deferred_until{}; // and how long that is left to it
+    bool importing = false;    // the import system itself is at work for it; kept without a GIL only
+    unsigned import_locks = 0; // how often it has the lock of the whole import system; the same
 
     // Drops every object, before the interpreter or the thread state ends. Attached.
     void clear();
@@ -245,6 +248,8 @@ void collect_dead_spaces(Interpreter &interpreter);
 void forget_interrupt(ep_interp &interp);
 // Whether the code that runs has been interrupted, and cleans up now.
 bool was_interrupted(ep_interp &interp);
+// For the loop of a request that does nothing else: whether it is to raise an interrupt here, where it loses nothing.
+bool take_deferred(ep_interp &interp);
 
 // Refuses what would fork, exec or spawn. Before Python is initialised.
 void install_sandbox();

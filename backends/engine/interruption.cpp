@@ -1,28 +1,63 @@
 // Exceptions from outside for code that runs.
 #include "engine.hpp"
 
+#include <chrono>
+#include <string_view>
 #include <utility>
 
 namespace ep {
 
 namespace {
 
-// Whether the innermost Python code of a thread is the import system's own: an exception in the middle of that leaves a
-// module's lock taken, and every later import of the module waits for ever. Code of a module that is being imported is
-// not meant: what it raises passes through the import system in order. The thread must not run meanwhile.
-bool is_importing(PyThreadState *thread) {
+// Whether the innermost Python code of a thread is in a file whose name ends like one of these. The thread must not run
+// meanwhile.
+template <size_t count> bool runs_code_of(PyThreadState *thread, const std::string_view (&files)[count]) {
     PyFrameObject *frame = PyThreadState_GetFrame(thread);
     if (frame == nullptr) {
         return false;
     }
     PyCodeObject *code = PyFrame_GetCode(frame);
-    bool importing = false;
-    for (const char *file : {"<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>"}) {
-        importing = importing || PyUnicode_CompareWithASCIIString(code->co_filename, file) == 0;
+    Py_ssize_t size = 0;
+    const char *text = PyUnicode_AsUTF8AndSize(code->co_filename, &size);
+    bool found = false;
+    if (text != nullptr) {
+        const std::string_view name{text, static_cast<size_t>(size)};
+        for (std::string_view file : files) {
+            found = found || (name.size() >= file.size() && name.substr(name.size() - file.size()) == file);
+        }
+    } else {
+        PyErr_Clear();
     }
     Py_DECREF(code);
     Py_DECREF(frame);
-    return importing;
+    return found;
+}
+
+// The import system's own: an exception in the middle of that leaves a module's lock taken, and every later import of
+// the module waits for ever. Code of a module that is being imported is not meant: what it raises passes through the
+// import system in order.
+constexpr std::string_view import_system[] = {"<frozen importlib._bootstrap>",
+                                              "<frozen importlib._bootstrap_external>"};
+
+// An event loop's own: an exception there loses a callback that has just left the queue, and its task waits for ever.
+constexpr std::string_view loop_machinery[] = {"/asyncio/base_events.py", "/asyncio/events.py",
+                                               "/asyncio/selector_events.py", "/erlang/_loop.py", "/erlang/_tasks.py"};
+
+// How long an interrupt leaves it to the loop to raise it when it looks for events next, which it does at once unless
+// a callback goes on and on. Without a GIL nobody can see which of the two runs, so there is more time for one that is
+// kept from running.
+constexpr std::chrono::milliseconds left_to_loop{py::compat::has_gil ? 4 : 20};
+// What is found in a loop's own files so long after that is a callback in C.
+constexpr std::chrono::seconds left_to_machinery{1};
+
+// With interrupt_mutex.
+bool leave_to_loop(ep_interp &interp) {
+    const auto now = std::chrono::steady_clock::now();
+    if (interp.deferred.exchange(interp.running) != interp.running) {
+        interp.deferred_until = now + left_to_loop;
+    }
+    return now < interp.deferred_until || (py::compat::has_gil && now < interp.deferred_until + left_to_machinery &&
+                                           runs_code_of(interp.thread, loop_machinery));
 }
 
 // With interrupt_mutex.
@@ -30,6 +65,7 @@ void set_interrupted(ep_interp &interp) {
     py::compat::set_async_exception(interp.thread, interp.interpreter->state->interrupted.get());
     interp.interrupted = interp.running;
     interp.reached = interp.running;
+    interp.deferred = 0;
 }
 
 // What is on its way to the thread. With interrupt_mutex.
@@ -45,12 +81,15 @@ bool raise_interrupted(ep_interp &interp, uint64_t serial) {
     std::lock_guard lock{interp.interrupt_mutex};
     // With a GIL its thread does not run now, and can be looked at; without one it says itself what it does.
     const bool wrong_moment =
-        py::compat::has_gil ? is_importing(interp.thread) : interp.importing || interp.import_locks != 0;
+        py::compat::has_gil ? runs_code_of(interp.thread, import_system) : interp.importing || interp.import_locks != 0;
     if (interp.running != serial || wrong_moment) {
         return false;
     }
     if (std::exchange(interp.told, 0) == serial) {
         return true; // once is enough for now: it is cleaning up
+    }
+    if (interp.looping == serial && leave_to_loop(interp)) {
+        return false;
     }
     set_interrupted(interp);
     return true;
@@ -117,7 +156,18 @@ void forget_interrupt(ep_interp &interp) {
     std::lock_guard lock{interp.interrupt_mutex};
     interp.told = interp.running;
     interp.reached = interp.running;
+    interp.deferred = 0;
     take_back(interp);
+}
+
+bool take_deferred(ep_interp &interp) {
+    if (interp.looping.load() != interp.running) {
+        interp.looping.store(interp.running);
+    }
+    if (interp.deferred.load() == 0) { // each time a loop looks for events
+        return false;
+    }
+    return interp.deferred.exchange(0) == interp.running;
 }
 
 bool was_interrupted(ep_interp &interp) {

@@ -154,6 +154,10 @@ PyObject *poll_files(PyObject *module, PyObject *const *args, Py_ssize_t count) 
         if (!PyDict_Check(args[2])) {
             py::raise(PyExc_TypeError, "a selector's keys are a dict, not %.100s", Py_TYPE(args[2])->tp_name);
         }
+        if (args[4] == Py_True && take_deferred(*interp)) {
+            forget_interrupt(*interp);
+            py::raise(state_of(module).interrupted.get(), "interrupted while an event loop looked for events");
+        }
         const uint32_t flags =
             (args[4] == Py_True ? EP_POLL_ALL : 0) | (was_interrupted(*interp) ? EP_POLL_CLEANING : 0);
         const uint32_t came = engine().host->poll(interp->context, Sleep::call, &sleep, nanoseconds(args[3]), flags);

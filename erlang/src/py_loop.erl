@@ -17,8 +17,9 @@
 
 -export_type([loop/0, exit_result/0]).
 
-%% What is needed to submit to a loop.
--record(loop, {context :: pid(), native :: py_nif:context(), number :: non_neg_integer(), process :: pid(),
+%% What is needed to submit to a loop. The table has it without the native context: what a killed process leaves there
+%% keeps nothing alive.
+-record(loop, {context :: pid(), native :: py_nif:context() | undefined, number :: non_neg_integer(), process :: pid(),
                ref :: reference()}).
 
 -opaque loop() :: #loop{}.
@@ -69,7 +70,7 @@ await_start(Process, Timeout) ->
 %% @doc Ends a loop: its tasks are cancelled, and have the time for cleaning up. `{error, no_loop}'.
 -spec stop(pid(), timeout()) -> ok | {error, no_loop}.
 stop(Context, Timeout) ->
-    case find(Context) of
+    case lookup(Context) of
         {ok, #loop{process = Process}} ->
             try
                 gen_server:call(Process, {stop, Timeout}, infinity)
@@ -84,16 +85,29 @@ stop(Context, Timeout) ->
 %% For those who use them
 
 %% @doc The loop that runs in a context.
--spec find(pid()) -> {ok, loop()} | {error, no_loop | context_stopped}.
+-spec find(pid()) -> {ok, loop()} | {error, no_loop | context_stopped | {not_started, erlang_python}}.
 find(Context) ->
+    case lookup(Context) of
+        {ok, Loop} ->
+            case py_nif:context_of(Context) of
+                undefined -> {error, context_stopped};
+                Native -> {ok, Loop#loop{native = Native}}
+            end;
+        {error, no_loop} ->
+            none(Context);
+        {error, _} = Error ->
+            Error
+    end.
+
+lookup(Context) ->
     try ets:lookup(?TABLE, Context) of
         [{_, #loop{process = Process} = Loop}] ->
             case is_process_alive(Process) of
                 true -> {ok, Loop};
-                false -> none(Context)
+                false -> {error, no_loop}
             end;
         _ ->
-            none(Context)
+            {error, no_loop}
     catch
         error:badarg -> {error, {not_started, erlang_python}}
     end.
@@ -160,7 +174,11 @@ known(#loop{context = Context} = Loop, Envs) ->
 -spec cancel(py_nif:task()) -> ok.
 cancel(Task) ->
     Native = py_nif:task_context(Task),
-    _ = [Process ! {cancel, Task} || {#loop{native = N, process = Process}, _} <- maps:values(get(?JOINED)), N =:= Native],
+    Joined = case get(?JOINED) of
+        undefined -> [];
+        Map -> maps:values(Map)
+    end,
+    _ = [Process ! {cancel, Task} || {#loop{native = N, process = Process}, _} <- Joined, N =:= Native],
     ok.
 
 %% @doc The reference that stands for a loop.
@@ -203,12 +221,14 @@ init(Context, Native, Owner) ->
         {error, Reason} ->
             {stop, Reason};
         Life ->
-            Loop = #loop{context = Context, native = Native, number = py_nif:context_id(Native), process = self(),
-                         ref = Life},
-            case ets:insert_new(?TABLE, {Context, {starting, self()}}) orelse replaces(Context) of
+            sweep(),
+            case ets:insert_new(?TABLE, {Context, {starting, self()}}) of
                 true ->
                     ok = py_nif:context_join(Native),
-                    {ok, request(#{loop => Loop, owner => Owner, owner_monitor => monitor(process, Owner), request => none,
+                    Loop = #loop{context = Context, number = py_nif:context_id(Native), process = self(),
+                                 ref = make_ref()},
+                    {ok, request(#{loop => Loop, native => Native, life => Life,
+                                   owner => Owner, owner_monitor => monitor(process, Owner), request => none,
                                    joined => #{}, starting => [], stopping => [], phase => starting, result => ok})};
                 false ->
                     _ = py_nif:task_give_up(Life),
@@ -216,20 +236,16 @@ init(Context, Native, Owner) ->
             end
     end.
 
-%% What a process that was killed has left.
-replaces(Context) ->
-    {Process, Ref} = case ets:lookup(?TABLE, Context) of
-        [{_, {starting, Pid}}] -> {Pid, none};
-        [{_, #loop{process = Pid, ref = Old}}] -> {Pid, Old};
-        [] -> {none, none}
-    end,
-    case is_pid(Process) andalso is_process_alive(Process) of
-        true ->
-            false;
-        false ->
-            ets:delete(?TABLE, Ref),
-            ets:insert(?TABLE, {Context, {starting, self()}})
-    end.
+%% What processes that were killed have left. A new row of the same context is another object, and stays.
+sweep() ->
+    Processes = ets:select(?TABLE, [{{'_', {starting, '$1'}}, [], ['$_']}, {{'_', #loop{_ = '_'}}, [], ['$_']}]),
+    [swept(Row) || Row <- Processes],
+    ok.
+
+swept({_, {starting, Process}} = Row) ->
+    is_process_alive(Process) orelse ets:delete_object(?TABLE, Row);
+swept({_, #loop{process = Process, ref = Ref}} = Row) ->
+    is_process_alive(Process) orelse (ets:delete(?TABLE, Ref) andalso ets:delete_object(?TABLE, Row)).
 
 -spec handle_call(term(), gen_server:from(), map()) -> {reply, term(), map()} | {noreply, map()} | {stop, normal, map()}.
 handle_call(await_start, _From, #{phase := running} = State) ->
@@ -261,13 +277,14 @@ handle_info({'DOWN', Monitor, process, _, _}, #{owner_monitor := Monitor} = Stat
 handle_info({'DOWN', _, process, Pid, _}, #{joined := Joined} = State) ->
     tell(forget, [Pid], State),
     {noreply, State#{joined := maps:remove(Pid, Joined)}};
-handle_info({py_loop, Life, runs}, #{loop := #loop{ref = Life} = Loop, phase := starting, starting := Waiting} = State) ->
-    true = ets:insert(?TABLE, [{Loop#loop.context, Loop}, {Life, Loop#loop.context}]),
+handle_info({py_loop, Life, runs}, #{life := Life, loop := Loop, phase := starting, starting := Waiting} = State) ->
+    #loop{context = Context, ref = Ref} = Loop,
+    true = ets:insert(?TABLE, [{Context, Loop}, {Ref, Context}]),
     [gen_server:reply(From, ok) || From <- Waiting],
     {noreply, State#{phase := running, starting := []}};
 handle_info({Ref, Result}, #{request := {Ref, _}} = State) ->
     ended(Result, State#{request := none});
-handle_info(again, State) ->
+handle_info(again, #{request := none, phase := Phase} = State) when Phase =/= stopping ->
     {noreply, request(State)};
 handle_info(interrupt, #{request := {_, Handle}} = State) ->
     %% Python has had its time.
@@ -279,11 +296,12 @@ handle_info(_Other, State) ->
     {noreply, State}.
 
 -spec terminate(term(), map()) -> ok.
-terminate(_Reason, #{loop := Loop, owner := Owner, starting := Starting, stopping := Stopping, result := Result} = State) ->
-    #loop{context = Context, ref = Life} = Loop,
+terminate(_Reason, #{loop := Loop, life := Life, owner := Owner, starting := Starting, stopping := Stopping,
+                     result := Result} = State) ->
+    #loop{context = Context, ref = Ref} = Loop,
     abandon(State),
     ets:delete(?TABLE, Context),
-    ets:delete(?TABLE, Life),
+    ets:delete(?TABLE, Ref),
     _ = py_nif:task_give_up(Life),
     Failure = case Result of
         ok -> {error, loop_stopped};
@@ -296,7 +314,7 @@ terminate(_Reason, #{loop := Loop, owner := Owner, starting := Starting, stoppin
 
 %% ---------------------------------------------------------------------------------------------------------------------
 
-request(#{loop := #loop{native = Native, number = Number, ref = Life}} = State) ->
+request(#{loop := #loop{number = Number}, native := Native, life := Life} = State) ->
     Ref = make_ref(),
     case py_request:setup_start(Native, Ref, ?PYTHON, run, [Number, Life, self()]) of
         {ok, Handle} ->
@@ -309,7 +327,8 @@ request(#{loop := #loop{native = Native, number = Number, ref = Life}} = State) 
 final(context_stopped) -> {error, context_stopped};
 final(Refused) -> Refused.
 
-ended({ok, <<"busy">>}, #{phase := starting} = State) ->
+ended({ok, <<"busy">>}, #{phase := Phase} = State) when Phase =/= stopping ->
+    %% When it runs already it was interrupted, and something that waits has come between.
     _ = erlang:send_after(?BUSY, self(), again),
     {noreply, State};
 ended({ok, <<"interrupted">>}, #{phase := Phase} = State) when Phase =/= stopping ->
@@ -339,6 +358,6 @@ abandon(State) ->
     tell(stop, [], State).
 
 %% Between the callbacks of the loop.
-tell(Function, Args, #{loop := #loop{native = Native, number = Number}}) ->
+tell(Function, Args, #{loop := #loop{number = Number}, native := Native}) ->
     _ = py_request:setup_cast(Native, ?PYTHON, Function, [Number | Args]),
     ok.

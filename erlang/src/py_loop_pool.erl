@@ -66,7 +66,8 @@ on_loop(Name, Work) ->
 stats(Name) ->
     case call(Name, stats) of
         #{contexts := Contexts} = Stats ->
-            Loops = [Loop || {ok, Loop} <- [py_loop:find(Context) || Context <- tuple_to_list(Contexts)]],
+            Pids = [Context || Context <- tuple_to_list(Contexts), is_pid(Context)],
+            Loops = [Loop || {ok, Loop} <- [py_loop:find(Context) || Context <- Pids]],
             Sessions = lists:sum([py_loop:sessions(Loop) || Loop <- Loops]),
             (maps:remove(contexts, Stats))#{active_sessions => Sessions};
         {error, _} ->
@@ -92,7 +93,7 @@ init({Name, Options}) ->
 handle_call(contexts, _From, State) ->
     case started(State) of
         {ok, Contexts} -> {reply, {ok, list_to_tuple(Contexts)}, State#{contexts := Contexts}};
-        {error, _} = Error -> {reply, Error, State#{contexts := []}}
+        {error, Reason, Contexts} -> {reply, {error, Reason}, State#{contexts := Contexts}}
     end;
 handle_call(stats, _From, #{size := Size, mode := Mode, contexts := Contexts} = State) ->
     Supported = py_context:check_options(#{mode => Mode}) =:= ok,
@@ -122,12 +123,13 @@ started(#{name := Name, size := Size, mode := Mode, contexts := Contexts}) ->
             || {Place, Kept} <- lists:zip(Places, Launched)],
     %% One after the other: in a shared interpreter the first one imports asyncio for all.
     Ready = [py_context:ready(Pid) || Pid <- Pids, is_pid(Pid)],
-    case [Error || {error, _} = Error <- Pids ++ Ready ++ [run(Pid) || Pid <- Pids, is_pid(Pid)]] of
+    case [Reason || {error, Reason} <- Pids ++ Ready ++ [run(Pid) || Pid <- Pids, is_pid(Pid)]] of
         [] ->
             {ok, Pids};
-        [Error | _] ->
-            [py_context:stop(Pid) || Pid <- Pids, is_pid(Pid)],
-            Error
+        [Reason | _] ->
+            %% Those that ran before go on.
+            [py_context:stop(Pid) || {ok, Pid} <- Launched],
+            {error, Reason, [case Kept of true -> Place; _ -> none end || {Place, Kept} <- lists:zip(Places, Launched)]}
     end.
 
 kept(Context) -> is_pid(Context) andalso is_process_alive(Context).

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from ._async_calls import async_call
     from ._gen_call import async_gen_call, gen_call
-    from ._spawning import spawn_task
     from ._logging import ErlangHandler, setup_logging
     from ._loop import ErlangEventLoop, new_event_loop, run
     from ._mode import ExecutionMode, detect_mode
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
         schedule_py,
         sleep,
     )
+    from ._spawning import spawn_task
     from ._state import SharedDict, state_decr, state_delete, state_get, state_incr, state_keys, state_set
     from ._tracing import Span, trace
 
@@ -102,7 +102,6 @@ _LATER = {
     for module, names in {
         "._async_calls": ("async_call",),
         "._gen_call": ("async_gen_call", "gen_call"),
-        "._spawning": ("spawn_task",),
         "._logging": ("ErlangHandler", "setup_logging"),
         "._loop": ("ErlangEventLoop", "new_event_loop", "run"),
         "._mode": ("ExecutionMode", "detect_mode"),
@@ -116,6 +115,7 @@ _LATER = {
             "schedule_py",
             "sleep",
         ),
+        "._spawning": ("spawn_task",),
         "._state": (
             "SharedDict",
             "state_decr",

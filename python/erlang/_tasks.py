@@ -33,6 +33,10 @@ _INTERRUPTED = _erlang.atom("interrupted")
 
 # Seconds that the tasks of a loop which ends have for cleaning up.
 _GRACE = 1.0
+# How often an end may be interrupted. Once a second at most, when it has begun.
+_PATIENCE = 8
+
+_set_running_loop = events._set_running_loop
 
 _loops: dict[int, TaskLoop] = {}  # by the number of the context
 
@@ -50,9 +54,17 @@ class _Loop(ErlangEventLoop):
 
     def call_exception_handler(self, context: dict) -> None:
         if isinstance(context.get("exception"), _erlang.Interrupted):
+            # A local variable of a frame that the exception holds, which would hold it: a cycle with all our frames.
+            context.clear()
             self.stop()
         else:
             super().call_exception_handler(context)
+
+    def let_go(self) -> None:
+        """Make good for an interrupt that hit the beginning or the end of run_forever() itself."""
+        if self._thread_id is not None:
+            self._thread_id = None
+            events._set_running_loop(None)
 
 
 if sys.version_info >= (3, 12):
@@ -72,6 +84,7 @@ class TaskLoop:
 
     def __init__(self) -> None:
         self.loop = _Loop()
+        self.open = True  # for more tasks
         # A loop's own references to its tasks are weak. Nothing of asyncio's refers to tasks of Erlang's: what has failed is
         # part of a cycle, and they would live as long as that.
         self._running: dict[asyncio.Future, tuple[_erlang.Ref, _erlang.Pid] | None] = {}
@@ -87,33 +100,32 @@ class TaskLoop:
             for namespace in self._namespaces.get(creator, ()):
                 if name in namespace:
                     return namespace[name]
+        found = sys.modules.get(module)
         try:
-            found = sys.modules.get(module) or import_module(module)
+            if found is not None:
+                try:
+                    return getattr(found, name)
+                except AttributeError:
+                    pass  # perhaps another thread is still importing it: this waits for that
+            return getattr(import_module(module), name)
         except ModuleNotFoundError as error:
             if error.name is not None and (module + ".").startswith(error.name + "."):
                 raise _NotFound from None
             raise
-        try:
-            return getattr(found, name)
         except AttributeError:
             raise _NotFound from None
 
-    def call(self, function, args, kwargs):
-        """Call a function as if on the loop, whatever is running."""
-        before = events._get_running_loop()
-        events._set_running_loop(self.loop)
-        try:
-            return function(*args, **kwargs)
-        finally:
-            events._set_running_loop(before)
-
-    def start(self, task: _erlang.Ref | None, creator: _erlang.Pid, awaitable: Awaitable) -> None:
-        if asyncio.isfuture(awaitable):
-            future = awaitable
-        else:
+    def task(self, awaitable: Awaitable) -> asyncio.Future:
+        """What the loop runs for something that a function has returned. The loop has to be the running one."""
+        if awaitable.__class__ is not CoroutineType:
+            if asyncio.isfuture(awaitable) and awaitable not in self._running:
+                return awaitable
             if not asyncio.iscoroutine(awaitable):
                 awaitable = _awaited(awaitable)
-            future = self.call(_new_task, (awaitable, self.loop), {})
+        return _new_task(awaitable, self.loop)
+
+    def watch(self, task: _erlang.Ref | None, creator: _erlang.Pid, future: asyncio.Future) -> None:
+        """Answer when it is done."""
         if future.done():
             self._answer(task, future)
         else:
@@ -124,20 +136,31 @@ class TaskLoop:
                 self._futures[task] = future
                 self._of.setdefault(creator, set()).add(task)
             future.add_done_callback(self._ended)
-        del task, creator, future, awaitable  # a traceback may hold this frame
+        del task, creator, future  # a traceback may hold this frame
 
     def _ended(self, future: asyncio.Future) -> None:
-        entry = self._running.pop(future, None)
+        for _ in range(_PATIENCE):
+            try:
+                self._settle(future)
+                break
+            except _erlang.Interrupted:  # which was to hit a task, not this
+                self.loop.stop()
+
+    def _settle(self, future: asyncio.Future) -> None:
+        """Answer, and forget. Can be done again from the start."""
+        entry = self._running.get(future)
         if entry is None:
             self._answer(None, future)
-            return
-        task, creator = entry
-        del self._futures[task]
-        siblings = self._of[creator]
-        siblings.discard(task)
-        if not siblings:
-            del self._of[creator]
-        self._answer(task, future)
+        else:
+            task, creator = entry
+            self._answer(task, future)
+            self._futures.pop(task, None)
+            siblings = self._of.get(creator)
+            if siblings is not None:
+                siblings.discard(task)
+                if not siblings:
+                    self._of.pop(creator, None)
+        self._running.pop(future, None)
 
     def _answer(self, task: _erlang.Ref | None, future: asyncio.Future) -> None:
         error = asyncio.CancelledError() if future.cancelled() else future.exception()
@@ -162,18 +185,23 @@ class TaskLoop:
 
     def close(self) -> None:
         """Cancel everything, and let it clean up."""
+        self.open = False
         loop = self.loop
         if loop.is_closed():
             return
+        loop.let_go()
         cleaning = self._clean_up()
         try:
-            for task in self._futures:
+            for task in list(self._futures):
                 _erlang.fail_task(task, _LOOP_STOPPED)
             loop.run_until_complete(cleaning)
         except (_erlang.Interrupted, KeyboardInterrupt, SystemExit):
             pass  # no time is left, or no wish
+        except RuntimeError:
+            pass  # a task has stopped the loop
         finally:
             cleaning.close()
+            loop.let_go()
             for future in asyncio.all_tasks(loop):
                 future._log_destroy_pending = False  # as asyncio itself says that it is known
             self._running.clear()
@@ -181,7 +209,6 @@ class TaskLoop:
             self._of.clear()
             self._namespaces.clear()
             loop.close()
-
 
     async def _clean_up(self) -> None:
         left = asyncio.all_tasks() | {future for future in self._running if not future.done()}
@@ -205,67 +232,85 @@ def _alive(process: _erlang.Pid, message: object) -> bool:
     return True
 
 
-def run(number: int, life: _erlang.Ref, owner: _erlang.Pid) -> str:
+def run(number: int, life: _erlang.Ref | None, owner: _erlang.Pid | None) -> str:
     """Run the loop of a context until it is stopped, or this request is interrupted: then another goes on with it.
 
     `owner` is the process that makes these requests, `life` a task that ends with the context. "busy": something waits
     in the context, which could not go on with a loop on top of it.
     """
-    try:
-        sys._getframe(1)
-    except ValueError:
-        pass
-    else:
+    if _is_nested():
         return "busy"
-    tasks = _loops.get(number)
-    if tasks is None:
-        tasks = _loops[number] = TaskLoop()
-        tasks.loop.call_soon(_alive, owner, (_LOOP, life, _RUNS))
-    while not _run_on(tasks.loop):
-        pass
+    tasks, goes_on = None, True
     try:
-        if tasks is _loops.get(number):
-            # It was not stopped, but interrupted.
-            if _erlang.task_is_open(life) and _alive(owner, (_LOOP, life, _INTERRUPTED)):
-                return "interrupted"
-            del _loops[number]
+        for _ in range(_PATIENCE):  # an interrupt may hit whatever is here, and what sees to the one before
+            try:
+                if tasks is None:
+                    tasks = _loops.get(number)
+                    if tasks is None or not tasks.open:
+                        _loops[number] = tasks = TaskLoop()
+                    if _alive(owner, (_LOOP, life, _RUNS)):
+                        _run_on(tasks)
+                tasks.loop.let_go()
+                if goes_on:
+                    # If it was not stopped, it was interrupted.
+                    goes_on = tasks.open and _erlang.task_is_open(life) and _alive(owner, (_LOOP, life, _INTERRUPTED))
+                    if goes_on:
+                        return "interrupted"
+                    life = owner = None
+                _end(number, tasks)  # not where an exception is handled: all that is raised meanwhile would hold it
+                break
+            except _erlang.Interrupted:
+                pass
+        return "stopped"
     finally:
-        del life, owner  # tracebacks of failed tasks hold this frame
-    for _ in range(3):  # an interrupt may come once more, and once more in what sees to that
-        try:
-            tasks.close()  # not where an exception is handled: all that is raised meanwhile would hold that one
-            break
-        except _erlang.Interrupted:
-            pass
-    return "stopped"
+        life = owner = None  # tracebacks of failed tasks hold this frame
 
 
-def _run_on(loop: _Loop) -> bool:
-    """False: it has to go on."""
+def _is_nested() -> bool:
+    """Whether the function that asks was not called from C directly, but something runs below."""
     try:
-        loop.run_forever()
-    except (SystemExit, KeyboardInterrupt):  # of one task, which has it as its result
+        sys._getframe(2)
+    except ValueError:
         return False
-    except _erlang.Interrupted:
-        pass
     return True
+
+
+def _run_on(tasks: TaskLoop) -> None:
+    while tasks.open:
+        try:
+            tasks.loop.run_forever()
+            break
+        except (SystemExit, KeyboardInterrupt):  # of one task, which has it as its result
+            pass
+
+
+def _end(number: int, tasks: TaskLoop) -> None:
+    tasks.close()
+    if _loops.get(number) is tasks:
+        del _loops[number]
 
 
 def stop(number: int) -> None:
     """Have run() end; what is submitted from now on is refused."""
-    tasks = _loops.pop(number, None)
+    tasks = _loops.get(number)
     if tasks is None:
         return
+    tasks.open = False
     if tasks.loop.is_running():
         tasks.loop.stop()
-    else:  # between two requests that run it
-        tasks.close()
+        return
+    for _ in range(_PATIENCE):  # between two requests that run it
+        try:
+            _end(number, tasks)
+            break
+        except _erlang.Interrupted:
+            pass
 
 
 def submit(
     number: int,
     task: _erlang.Ref | None,
-    creator: _erlang.Pid,
+    creator: _erlang.Pid | None,
     module: str,
     name: str,
     args: list,
@@ -274,12 +319,19 @@ def submit(
     """Call a function. What it returns is the task's result, or leads to it when it can be awaited."""
     tasks = _loops.get(number)
     try:
-        if tasks is None:
+        if tasks is None or not tasks.open:
             _fail(task, _LOOP_STOPPED)
             return
-        result = tasks.call(tasks.find(creator, module, name), args, kwargs)
-        if result.__class__ is CoroutineType or hasattr(result, "__await__"):
-            tasks.start(task, creator, result)
+        _set_running_loop(tasks.loop)  # none is: what runs below was set aside
+        try:
+            result = tasks.find(creator, module, name)(*args, **kwargs)
+            awaits = result.__class__ is CoroutineType or hasattr(result.__class__, "__await__")
+            if awaits:
+                result = tasks.task(result)
+        finally:
+            _set_running_loop(None)
+        if awaits:
+            tasks.watch(task, creator, result)
         elif task is not None:
             _erlang.answer_task(task, result)
     except _NotFound:
@@ -287,7 +339,7 @@ def submit(
     except BaseException as error:
         _fail(task, error)
     finally:
-        del task, creator  # a traceback may hold this frame
+        task = creator = result = None  # a traceback may hold this frame, and be held by the result
 
 
 def _fail(task: _erlang.Ref | None, reason: object) -> None:

@@ -10,8 +10,8 @@
 ]).
 -export([
     loops_start_when_they_are_wanted/1, the_pool_restarts_with_another_size/1, a_stopped_pool_answers_its_tasks/1,
-    without_a_pool/1, a_killed_context_is_replaced/1, a_killed_pool_leaves_nothing/1, the_application_restarts/1,
-    nothing_is_left_behind/1
+    without_a_pool/1, a_killed_context_is_replaced/1, a_context_that_cannot_be_replaced/1,
+    a_killed_pool_leaves_nothing/1, the_application_restarts/1, nothing_is_left_behind/1
 ]).
 
 suite() -> [{timetrap, {seconds, 120}}].
@@ -21,8 +21,8 @@ all() ->
         tasks, a_process_keeps_its_loop, loops_are_used_by_many_processes, tasks_begin_in_their_order, statistics,
         sessions_end_with_their_process, namespaces, owngil_loops, owngil_where_there_is_none,
         loops_start_when_they_are_wanted, the_pool_restarts_with_another_size, a_stopped_pool_answers_its_tasks,
-        without_a_pool, a_killed_context_is_replaced, a_killed_pool_leaves_nothing, the_application_restarts,
-        nothing_is_left_behind
+        without_a_pool, a_killed_context_is_replaced, a_context_that_cannot_be_replaced,
+        a_killed_pool_leaves_nothing, the_application_restarts, nothing_is_left_behind
     ].
 
 init_per_suite(Config) -> ep_ct:init_suite(Config).
@@ -171,6 +171,28 @@ a_killed_context_is_replaced(_Config) ->
     {Context, _, _} = py_loop:context(Loop),
     exit(Context, kill),
     ep_ct:wait_until(fun() -> py_event_loop_pool:run(math, sqrt, [16]) =:= {ok, 4.0} end).
+
+%% The others go on with what they have, and it is tried again.
+a_context_that_cannot_be_replaced(_Config) ->
+    restart(#{event_loop_pool_size => 2}),
+    {ok, Mine} = py_event_loop_pool:get_loop(),
+    Task = py_event_loop_pool:create_task(coroutines, quiet_forever, []),
+    Others = fun() -> [Ref || {ok, Ref} <- in_processes(30, fun py_event_loop_pool:get_loop/0), Ref =/= Mine] end,
+    [Other | _] = Others(),
+    {ok, Loop} = py_loop:of_ref(Other),
+    {Context, _, _} = py_loop:context(Loop),
+    ok = py_preload:set_code(<<"1 / 0">>),
+    try
+        exit(Context, kill),
+        ep_ct:down(Context),
+        [{error, _} | _] = in_processes(1, fun py_event_loop_pool:get_loop/0),
+        {error, timeout} = py_event_loop_pool:await(Task, 0),
+        {ok, Mine} = py_event_loop_pool:get_loop(),
+        #{num_loops := 2, active_sessions := 1} = py_event_loop_pool:get_stats()
+    after
+        py_preload:clear_code()
+    end,
+    [_ | _] = Others().
 
 a_killed_pool_leaves_nothing(_Config) ->
     {ok, 4.0} = py_event_loop_pool:run(math, sqrt, [16]),

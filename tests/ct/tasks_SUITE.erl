@@ -7,7 +7,8 @@
 -export([
     functions_and_coroutines/1, whatever_can_be_awaited/1, keyword_arguments/1, names_of_all_kinds/1,
     results_are_messages/1, results_come_in_order/1, unknown_functions/1, exceptions/1, large_results/1,
-    results_without_a_form/1, many_tasks_at_once/1, a_task_of_another_process/1, spawned_tasks/1
+    results_without_a_form/1, a_future_of_two_tasks/1, exceptions_that_are_no_exception/1, a_result_that_is_a_class/1,
+    a_task_that_stops_the_loop/1, many_tasks_at_once/1, a_task_of_another_process/1, spawned_tasks/1
 ]).
 -export([
     functions_of_the_process/1, functions_of_the_loop/1, processes_are_isolated/1, state_stays/1,
@@ -29,6 +30,7 @@ all() ->
     [
         functions_and_coroutines, whatever_can_be_awaited, keyword_arguments, names_of_all_kinds, results_are_messages,
         results_come_in_order, unknown_functions, exceptions, large_results, results_without_a_form,
+        a_future_of_two_tasks, exceptions_that_are_no_exception, a_result_that_is_a_class, a_task_that_stops_the_loop,
         many_tasks_at_once, a_task_of_another_process, spawned_tasks, functions_of_the_process, functions_of_the_loop,
         processes_are_isolated, state_stays, namespaces_end_with_their_process, references_to_loops,
         an_await_that_gives_up_is_silent, a_late_result_never_comes, giving_up_can_cancel, run_cancels,
@@ -123,6 +125,27 @@ large_results(_Config) ->
 results_without_a_form(_Config) ->
     {error, _} = py_event_loop:run(coroutines, without_form, []),
     {ok, 1} = py_event_loop:run(coroutines, echo, [1]).
+
+a_future_of_two_tasks(_Config) ->
+    Tasks = [create(shared_future, []) || _ <- lists:seq(1, 5)],
+    [{ok, <<"shared">>} = py_event_loop:await(Task) || Task <- Tasks].
+
+exceptions_that_are_no_exception(_Config) ->
+    {error, {'_Base', _}} = py_event_loop:run(coroutines, raises, [base]),
+    {error, {'RuntimeError', _}} = py_event_loop:run(coroutines, raises, [stop]),
+    {error, {'CancelledError', _}} = py_event_loop:run(coroutines, raises, [cancelled]),
+    {error, {'GeneratorExit', _}} = py_event_loop:run(coroutines, raises, [generator]),
+    {ok, 1} = py_event_loop:run(coroutines, echo_later, [1]).
+
+a_result_that_is_a_class(_Config) ->
+    {ok, Class} = py_event_loop:run(coroutines, a_class_that_can_be_awaited_when_made, []),
+    true = is_binary(Class).
+
+%% It is nobody's but ours.
+a_task_that_stops_the_loop(_Config) ->
+    Other = create(echo_later, [1, 0.01]),
+    [{ok, <<"stopped and on">>} = py_event_loop:run(coroutines, stops_its_loop, []) || _ <- lists:seq(1, 10)],
+    {ok, 1} = py_event_loop:await(Other).
 
 many_tasks_at_once(_Config) ->
     Results = ep_background:results([ep_background:start(fun() ->
@@ -323,12 +346,15 @@ calling_erlang(_Config) ->
     {ok, 42} = py_event_loop:run(coroutines, call_blocking, [double, 21]).
 
 calling_erlang_many_times(_Config) ->
-    ok = py:register_function(double, fun([X]) -> timer:sleep(20), X end),
-    {Time, {ok, Sizes}} = timer:tc(fun() ->
-        py_event_loop:run(coroutines, call_many, [double, 50, 65536], #{timeout => 20000})
+    %% None of the first ten ends before ten have begun.
+    Begun = counters:new(1, []),
+    ok = py:register_function(double, fun([X]) ->
+        counters:add(Begun, 1, 1),
+        ep_ct:wait_until(fun() -> counters:get(Begun, 1) >= 10 end),
+        X
     end),
-    ?assertEqual(lists:duplicate(50, 65536), Sizes),
-    true = Time < 50 * 20_000. % not one after the other
+    {ok, Sizes} = py_event_loop:run(coroutines, call_many, [double, 50, 65536], #{timeout => 20000}),
+    ?assertEqual(lists:duplicate(50, 65536), Sizes).
 
 calling_erlang_that_fails(_Config) ->
     ok = py:register_function(double, fun([_]) -> error(no_number) end),

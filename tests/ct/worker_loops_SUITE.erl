@@ -13,11 +13,14 @@
     a_stopped_loop_answers_all_tasks/1, a_stopped_context_answers_all_tasks/1, a_killed_context_answers_all_tasks/1,
     tasks_clean_up_when_the_loop_stops/1, a_stubborn_task_does_not_hold_up_the_end/1,
     a_task_that_spins_does_not_hold_up_the_end/1, a_dead_owner_ends_the_loop/1, a_killed_loop_process_ends_the_loop/1,
+    a_killed_loop_process_leaves_nothing/1, a_loop_that_is_killed_while_it_starts/1,
+    a_context_that_stops_while_its_loop_starts/1, tasks_submitted_while_the_loop_ends/1,
     a_loop_stops_with_the_application/1, no_slot_is_taken/1
 ]).
 -export([
     an_interrupt_leaves_the_loop_running/1, an_interrupt_ends_the_task_that_spins/1,
-    an_interrupt_ends_the_function_that_spins/1, interrupts_race_with_tasks/1, exits_end_one_task/1,
+    an_interrupt_ends_the_function_that_spins/1, interrupts_race_with_tasks/1,
+    an_interrupt_of_a_loop_that_never_sleeps/1, exits_end_one_task/1,
     callbacks_nest/1, files_are_closed/1, nothing_is_left_behind/1
 ]).
 
@@ -30,9 +33,12 @@ all() ->
         a_context_that_waits_below, many_starts_at_once, a_stopped_loop_answers_all_tasks,
         a_stopped_context_answers_all_tasks, a_killed_context_answers_all_tasks, tasks_clean_up_when_the_loop_stops,
         a_stubborn_task_does_not_hold_up_the_end, a_task_that_spins_does_not_hold_up_the_end,
-        a_dead_owner_ends_the_loop, a_killed_loop_process_ends_the_loop, a_loop_stops_with_the_application,
+        a_dead_owner_ends_the_loop, a_killed_loop_process_ends_the_loop, a_killed_loop_process_leaves_nothing,
+        a_loop_that_is_killed_while_it_starts, a_context_that_stops_while_its_loop_starts,
+        tasks_submitted_while_the_loop_ends, a_loop_stops_with_the_application,
         no_slot_is_taken, an_interrupt_leaves_the_loop_running, an_interrupt_ends_the_task_that_spins,
-        an_interrupt_ends_the_function_that_spins, interrupts_race_with_tasks, exits_end_one_task, callbacks_nest,
+        an_interrupt_ends_the_function_that_spins, interrupts_race_with_tasks,
+        an_interrupt_of_a_loop_that_never_sleeps, exits_end_one_task, callbacks_nest,
         files_are_closed, nothing_is_left_behind
     ].
 
@@ -78,14 +84,16 @@ a_loop_runs_until_it_is_stopped(Config) ->
 
 other_work_goes_on(Config) ->
     Ctx = with_loop(Config),
-    Tasks = [begin {ok, Task} = py_context:submit(Ctx, coroutines, echo_later, [N, 0.05]), Task end
-             || N <- lists:seq(1, 50)],
-    [ep_expect:still_works(Ctx) || _ <- lists:seq(1, 20)],
+    Pending = pending(Ctx, 50),
+    [{ok, 4.0} = py:call(Ctx, math, sqrt, [16]) || _ <- lists:seq(1, 20)],
     {ok, Thread} = py_context:submit_await(Ctx, coroutines, thread, []),
     {ok, Thread} = py:call(Ctx, threading, get_ident, []),
-    {error, timeout} = py:call(Ctx, busy, spin, [self()], #{timeout => 20}),
-    ep_expect:message(<<"running">>),
-    ?assertEqual([{ok, N} || N <- lists:seq(1, 50)], [py_event_loop:await(Task) || Task <- Tasks]).
+    Tasks = [begin {ok, Task} = py_context:submit(Ctx, coroutines, echo_later, [N]), Task end || N <- lists:seq(1, 50)],
+    Running = ep_background:spinning(Ctx),
+    ok = py:interrupt(Ctx),
+    {error, interrupted} = ep_background:result(Running),
+    ?assertEqual([{ok, N} || N <- lists:seq(1, 50)], [py_event_loop:await(Task, 30000) || Task <- Tasks]),
+    [{error, timeout} = py_event_loop:await(Task, 0) || Task <- Pending].
 
 a_loop_is_started_once(Config) ->
     Ctx = with_loop(Config),
@@ -258,6 +266,77 @@ a_killed_loop_process_ends_the_loop(Config) ->
     ep_ct:wait_until(fun() -> py_context:start_loop(Ctx) =:= ok end),
     {ok, 1} = py_context:submit_await(Ctx, coroutines, echo_later, [1]).
 
+%% Nobody starts another one there, and nothing of the context is kept: init and end of the case count.
+a_killed_loop_process_leaves_nothing(Config) ->
+    Ctx = with_loop(Config),
+    {ok, Loop} = py_context:loop_ref(Ctx),
+    [Task] = pending(Ctx, 1),
+    [exit(Pid, kill) || {_, Pid, _, _} <- supervisor:which_children(py_loop_sup)],
+    ep_expect:message({async_result, Task, {error, loop_stopped}}),
+    {error, no_loop} = py_context:loop_ref(Ctx),
+    {error, no_loop} = py_event_loop:run(Loop, math, sqrt, [16]),
+    {error, no_loop} = py_context:stop_loop(Ctx),
+    ep_expect:still_works(Ctx),
+    %% Rows of the dead go when any other loop starts.
+    ep_ct:with_context(fun(Other) ->
+        ok = py_context:start_loop(Other),
+        [] = ets:lookup(py_loop, Ctx),
+        [] = ets:lookup(py_loop, Loop),
+        ok = py_context:stop_loop(Other),
+        exited(Other, ok)
+    end).
+
+%% Wherever it is hit.
+a_loop_that_is_killed_while_it_starts(Config) ->
+    Ctx = ctx(Config),
+    [begin
+         {Starter, Monitor} = spawn_monitor(fun() -> py_context:start_loop(Ctx), receive stop -> ok end end),
+         spin(N * 40),
+         case N rem 2 of
+             0 -> exit(Starter, kill);
+             1 -> [exit(Pid, kill) || {_, Pid, _, _} <- supervisor:which_children(py_loop_sup)], exit(Starter, kill)
+         end,
+         receive {'DOWN', Monitor, process, Starter, _} -> ok end
+     end || N <- lists:seq(1, 60)],
+    ep_ct:wait_until(fun() -> py_context:start_loop(Ctx) =/= {error, already_started} end),
+    {ok, 1} = py_context:submit_await(Ctx, coroutines, echo_later, [1]),
+    ok = py_context:stop_loop(Ctx),
+    ep_ct:wait_until(fun() -> supervisor:which_children(py_loop_sup) =:= [] end),
+    flush_exits(Ctx).
+
+a_context_that_stops_while_its_loop_starts(_Config) ->
+    [ep_ct:with_context(fun(Ctx) ->
+         Starting = spawn_monitor(fun() -> exit({result, py_context:start_loop(Ctx)}) end),
+         spin(N * 40),
+         py_context:stop(Ctx),
+         Result = ep_ct:result(Starting),
+         true = lists:member(Result, [ok, {error, context_stopped}, {error, loop_stopped}])
+     end) || N <- lists:seq(1, 40)],
+    ep_ct:wait_until(fun() -> supervisor:which_children(py_loop_sup) =:= [] end).
+
+%% Each has an answer, of whichever side came first.
+tasks_submitted_while_the_loop_ends(Config) ->
+    Ctx = ctx(Config),
+    [begin
+         ok = py_context:start_loop(Ctx),
+         Stopping = ep_background:start(fun() -> spin(N * 40), py_context:stop_loop(Ctx) end),
+         Answers = [case py_context:submit_await(Ctx, coroutines, echo_later, [N, 0]) of
+             {ok, N} -> ok;
+             {error, loop_stopped} -> ok;
+             {error, no_loop} -> ok
+         end || _ <- lists:seq(1, 30)],
+         [ok] = lists:usort(Answers),
+         true = lists:member(ep_background:result(Stopping), [ok, {error, no_loop}]),
+         exited(Ctx, ok)
+     end || N <- lists:seq(1, 20)].
+
+%% Short of the clock's resolution, and different each time.
+spin(0) -> ok;
+spin(N) -> spin(N - 1).
+
+flush_exits(Ctx) ->
+    receive {py_loop_exit, Ctx, _} -> flush_exits(Ctx) after 0 -> ok end.
+
 a_loop_stops_with_the_application(Config) ->
     Ctx = with_loop(Config),
     [Task] = pending(Ctx, 1),
@@ -319,6 +398,20 @@ interrupts_race_with_tasks(Config) ->
     Interrupter ! stop,
     [] = [Other || Other <- Results, not (element(1, Other) =:= ok orelse Other =:= {error, interrupted})],
     ep_ct:wait_until(fun() -> py_context:submit_await(Ctx, coroutines, echo_later, [1]) =:= {ok, 1} end).
+
+%% The loop never sleeps, so nobody can tell it then.
+an_interrupt_of_a_loop_that_never_sleeps(Config) ->
+    Ctx = with_loop(Config),
+    Others = pending(Ctx, 10),
+    {ok, Sleepless} = py_context:submit(Ctx, coroutines, never_sleeps, [self()]),
+    ep_expect:message(<<"running">>),
+    [begin
+         ok = py_context:interrupt(Ctx),
+         {ok, N} = py_context:submit_await(Ctx, coroutines, echo_later, [N])
+     end || N <- lists:seq(1, 20)],
+    {error, Reason} = py_event_loop:await(Sleepless, 0),
+    true = lists:member(Reason, [timeout, interrupted]),
+    [{error, timeout} = py_event_loop:await(Task, 0) || Task <- Others].
 
 exits_end_one_task(Config) ->
     Ctx = with_loop(Config),

@@ -59,6 +59,13 @@ async def wait_then_spin(pid):
     await spin(pid)
 
 
+async def never_sleeps(pid):
+    """Lets go of the loop, which has no time to sleep."""
+    erlang.send(pid, "running")
+    while True:
+        await asyncio.sleep(0)
+
+
 def spin_function(pid):
     erlang.send(pid, "running")
     while True:
@@ -182,3 +189,33 @@ async def cleaning_up(pid):
 
 def fds():
     return len(os.listdir("/proc/self/fd"))
+
+
+_shared = None
+
+
+def shared_future():
+    """The same future for all who ask."""
+    global _shared
+    if _shared is None or _shared.done():
+        _shared = asyncio.ensure_future(echo_later("shared", 0.05))
+    return _shared
+
+
+def a_class_that_can_be_awaited_when_made():
+    return Waiting
+
+
+async def raises(name):
+    await asyncio.sleep(0)
+    raise {"base": _Base, "stop": StopIteration, "cancelled": asyncio.CancelledError, "generator": GeneratorExit}[name]
+
+
+class _Base(BaseException):
+    pass
+
+
+async def stops_its_loop():
+    asyncio.get_running_loop().stop()
+    await asyncio.sleep(0.001)
+    return "stopped and on"
