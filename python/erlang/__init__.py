@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from . import server
     from ._async_calls import async_call
     from ._gen_call import async_gen_call, gen_call
     from ._logging import ErlangHandler, setup_logging
@@ -75,6 +76,7 @@ __all__ = [
     "schedule_inline",
     "schedule_py",
     "send",
+    "server",
     "setup_logging",
     "sleep",
     "spawn_task",
@@ -141,6 +143,10 @@ def __getattr__(name: str) -> Callable[..., Any]:
 
         globals()[name] = getattr(import_module(_LATER[name], __name__), name)
         return globals()[name]
+    if name == "server":  # a module, which importing sets
+        from importlib import import_module
+
+        return import_module(".server", __name__)
     if _erlang.is_registered(name):
         return _partial(call, name)
     raise AttributeError(

@@ -12,6 +12,7 @@ import typing  # noqa: F401, I001
 
 import asyncio
 import sys
+from _thread import get_ident
 from asyncio import events
 from importlib import import_module
 from types import CoroutineType
@@ -85,6 +86,7 @@ class TaskLoop:
     def __init__(self) -> None:
         self.loop = _Loop()
         self.open = True  # for more tasks
+        self.thread = get_ident()
         # A loop's own references to its tasks are weak. Nothing of asyncio's refers to tasks of Erlang's: what has failed is
         # part of a cycle, and they would live as long as that.
         self._running: dict[asyncio.Future, tuple[_erlang.Ref, _erlang.Pid] | None] = {}
@@ -218,6 +220,15 @@ class TaskLoop:
         if left:
             await asyncio.wait(left, timeout=_GRACE)
         await self.loop.shutdown_asyncgens()
+
+
+def loop_of_this_thread() -> asyncio.AbstractEventLoop | None:
+    """The one that an ordinary request is served on top of: it is set aside meanwhile, and not the running one."""
+    thread = get_ident()
+    for tasks in list(_loops.values()):
+        if tasks.thread == thread:
+            return tasks.loop
+    return None
 
 
 async def _awaited(awaitable: Awaitable):
