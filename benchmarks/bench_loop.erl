@@ -5,20 +5,28 @@
 
 -spec rows() -> [bench_row:row()].
 rows() ->
-    [row("loop: TCP echo of 1 KiB, protocols", us, echo, 3000),
-     row("loop: TCP echo of 1 KiB, streams", us, stream_echo, 2000),
-     row("loop: call_soon", us, soon, 20000),
+    Files = [{"loop: TCP echo of 1 KiB, protocols", echo, 3000},
+             {"loop: TCP echo of 1 KiB, streams", stream_echo, 2000}],
+    More = [{"loop: TCP echo of 1 KiB, 100 connections at once", many_echoes, 10000},
+            {"loop: TCP connection, an echo of 1 KiB, and its end", connections, 1000}],
+    [row(Name, us, Function, Count) || {Name, Function, Count} <- Files] ++
+    [row("loop: call_soon", us, soon, 20000),
      row("loop: sleep(0)", us, naps, 20000),
-     row("loop: 1,000 sleeps of 10 ms at once", ms, sleeps, 1000)].
+     row("loop: 1,000 sleeps of 10 ms at once", ms, sleeps, 1000)] ++
+    %% For information: docs/decisions/selectors.md.
+    [with_selector(native, Name, us, Function, Count) || {Name, Function, Count} <- More] ++
+    [with_selector(beam, Name ++ ", beam selector", us, Function, Count) || {Name, Function, Count} <- Files ++ More].
 
 row(Name, Unit, Function, Count) ->
+    (with_selector(native, Name, Unit, Function, Count))#{reach => {times_floor, 1.0}}.
+
+with_selector(Selector, Name, Unit, Function, Count) ->
     #{
         name => Name,
         unit => Unit,
-        reach => {times_floor, 1.0},
         setup => fun prepare/0,
-        floor => fun(_) -> run(false, Function, Count) end,
-        measure => fun(_) -> run(true, Function, Count) end
+        floor => fun(_) -> run(asyncio, Function, Count) end,
+        measure => fun(_) -> run(Selector, Function, Count) end
     }.
 
 prepare() ->
@@ -29,6 +37,6 @@ prepare() ->
 source() ->
     proplists:get_value(source, ?MODULE:module_info(compile)).
 
-run(Ours, Function, Count) ->
-    {ok, Value} = py:call('__main__', run, [Ours, Function, Count], #{}, infinity),
+run(Kind, Function, Count) ->
+    {ok, Value} = py:call('__main__', run, [Kind, Function, Count], #{}, infinity),
     Value.

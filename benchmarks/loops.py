@@ -1,4 +1,4 @@
-"""What the rows of bench_loop run, on our event loop or on asyncio's own: seconds of Python's clock."""
+"""What the rows of bench_loop run, on our event loop with either selector or on asyncio's own, by Python's clock."""
 
 import asyncio
 import time
@@ -8,10 +8,12 @@ import erlang
 SIZE = 1024
 
 
-def run(ours, name, *args):
-    """The result of one of the coroutines below on a fresh loop."""
-    runner = erlang.run if ours else asyncio.run
-    return runner(globals()[name](*args))
+def run(kind, name, *args):
+    """The result of one of the coroutines below on a fresh loop: asyncio's, or ours with the selector of that name."""
+    if kind == "asyncio":
+        return asyncio.run(globals()[name](*args))
+    with asyncio.Runner(loop_factory=lambda: erlang.new_event_loop(kind)) as runner:
+        return runner.run(globals()[name](*args))
 
 
 async def naps(count):
@@ -106,5 +108,40 @@ async def stream_echo(count):
         await reader.readexactly(SIZE)
     took = time.perf_counter() - start
     writer.close()
+    server.close()
+    return took / count * 1e6
+
+
+async def many_echoes(count):
+    """The microseconds of one of so many round trips, on 100 connections at once."""
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(_Echo, "127.0.0.1", 0, backlog=100)
+    address = server.sockets[0].getsockname()
+    start = time.perf_counter()
+    clients = []
+    for _ in range(100):
+        done = loop.create_future()
+        client = _Client(done, count // 100 * SIZE)
+        clients.append((done, await loop.create_connection(lambda client=client: client, *address)))
+    for done, (client, _) in clients:
+        await done
+        client.close()
+    took = time.perf_counter() - start
+    server.close()
+    return took / count * 1e6
+
+
+async def connections(count):
+    """The microseconds of one connection that is opened, echoes once and is closed."""
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(_Echo, "127.0.0.1", 0)
+    address = server.sockets[0].getsockname()
+    start = time.perf_counter()
+    for _ in range(count):
+        done = loop.create_future()
+        client, _ = await loop.create_connection(lambda done=done: _Client(done, SIZE), *address)
+        await done
+        client.close()
+    took = time.perf_counter() - start
     server.close()
     return took / count * 1e6

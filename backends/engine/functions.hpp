@@ -113,6 +113,17 @@ PyObject *answer_task(PyObject *module, PyObject *const *args, Py_ssize_t count)
 PyObject *fail_task(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
 PyObject *task_is_open(PyObject *module, PyObject *task) noexcept;
 
+// loops.cpp
+PyObject *loop_new(PyObject *module, PyObject *) noexcept;
+PyObject *loop_term(PyObject *module, PyObject *loop) noexcept;
+PyObject *loop_close(PyObject *module, PyObject *loop) noexcept;
+PyObject *loop_fd(PyObject *module, PyObject *loop) noexcept;
+PyObject *loop_watch(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
+PyObject *loop_change(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
+PyObject *loop_forget(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
+PyObject *loop_rearm(PyObject *module, PyObject *loop) noexcept;
+PyObject *loop_take(PyObject *module, PyObject *loop) noexcept;
+
 // stores.cpp
 PyObject *store_get(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
 PyObject *store_put(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;

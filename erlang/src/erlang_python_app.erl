@@ -34,7 +34,7 @@ start_runtime() ->
             %% Checked before anything is started.
             _ = [py_config:num_contexts(), py_config:paths(), py_config:imports(), py_config:setup_timeout(),
                  py_config:max_spans(), py_config:output(), py_config:event_loop_pool_size(),
-                 py_config:event_loop_pool_mode()],
+                 py_config:event_loop_pool_mode(), py_config:event_loop_selector()],
             readable(py_nif:start_runtime());
         {error, Reason} ->
             {error, {py_nif_not_loaded, Reason}}
@@ -48,6 +48,7 @@ start_processes() ->
             ok = py_state:register_callbacks(),
             ok = py_output:register(),
             ok = py_gen_call:register(),
+            ok = py_event_worker:register(),
             start_pool(Sup);
         {error, _} = Error -> Error
     end.

@@ -26,6 +26,7 @@ init([]) ->
                 #{id => py_host, start => {py_host, start_link, []}},
                 %% Time to kill installers, and to put back what they were to replace.
                 #{id => py_venv_jobs, start => {py_venv_jobs, start_link, []}, shutdown => 10000},
+                #{id => py_event_worker_sup, start => {py_event_worker_sup, start_link, []}, type => supervisor},
                 #{id => py_context_sup, start => {py_context_sup, start_link, []}, type => supervisor},
                 #{id => py_loop_sup, start => {py_loop_sup, start_link, []}, type => supervisor},
                 #{id => py_context_router, start => {py_context_router, start_link, []}},

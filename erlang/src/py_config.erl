@@ -6,7 +6,7 @@
 
 -export([
     native/0, num_contexts/0, context_mode/0, max_concurrent/0, imports/0, paths/0, setup_timeout/0, max_spans/0,
-    output/0, event_loop_pool_size/0, event_loop_pool_mode/0
+    output/0, event_loop_pool_size/0, event_loop_pool_mode/0, event_loop_selector/0
 ]).
 
 -define(APP, erlang_python).
@@ -84,6 +84,11 @@ event_loop_pool_mode() ->
         false -> context_mode()
     end.
 
+%% @doc Who watches the files of event loops: the thread that runs the loop, or the VM.
+-spec event_loop_selector() -> native | beam.
+event_loop_selector() ->
+    checked(event_loop_selector, application:get_env(?APP, event_loop_selector, native), fun selector/1).
+
 positive(Key, Default) ->
     checked(Key, application:get_env(?APP, Key, Default), fun count/1).
 
@@ -105,6 +110,8 @@ count(N) when is_integer(N), N > 0 -> N.
 
 limit(infinity) -> infinity;
 limit(Milliseconds) -> count(Milliseconds).
+
+selector(Selector) when Selector =:= native; Selector =:= beam -> Selector.
 
 boolean(Flag) when is_boolean(Flag) -> Flag.
 

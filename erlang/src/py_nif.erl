@@ -35,6 +35,16 @@
     feed_open/2, feed_close/1, feed_taken/2,
     %% file descriptors
     dup_fd/1,
+    %% event loops run in Erlang
+    event_loop_new/0, event_loop_destroy/1, event_loop_set_worker/2, event_loop_wakeup/1,
+    add_reader/3, remove_reader/2, add_writer/3, remove_writer/2, call_later/3, cancel_timer/2,
+    poll_events/2, get_pending/1,
+    %% what those are made of: py_event_poll and py_event_worker
+    event_loop_core/1, event_loop_join/1, event_loop_work/1, event_loop_ready/3,
+    event_loop_add/4, event_loop_remove/2, event_loop_add_timer/2, event_loop_remove_timer/2,
+    event_loop_wait/1, event_loop_withdraw/1, event_loop_count/1,
+    %% datagram sockets to try them out with
+    create_test_udp_socket/1, sendto_test_udp/4, recvfrom_test_udp/2, set_udp_broadcast/2, close_test_fd/1,
     %% what is alive, for audits and monitoring
     counters/0
 ]).
@@ -68,7 +78,19 @@
 -type feed() :: log | spans.
 -type limit() :: non_neg_integer() | infinity.
 
+-type event_loop() :: reference().
+%% Files and timers of a loop that is run in Erlang. Closed when the last copy of the reference is gone.
+-type loop_core() :: reference().
+%% The same for whoever is not to keep it open. Taken wherever an event_loop() is.
+-type loop_file() :: reference().
+-type loop_timer() :: reference().
+-type callback_id() :: non_neg_integer().
+%% What an event is reported with; up to 64 bits.
+-type loop_error() :: {error, closed | no_worker}.
+%% The loop was destroyed; or its worker has ended.
+
 -export_type([context/0, env/0, object/0, task/0, handle/0, flags/0, name/0, submitted/0, mode/0, feed/0]).
+-export_type([event_loop/0, loop_core/0, loop_file/0, loop_timer/0, callback_id/0, loop_error/0]).
 
 load() ->
     Priv = case code:priv_dir(erlang_python) of
@@ -418,8 +440,137 @@ dup_fd(_Fd) -> ?STUB.
 
 %% ---------------------------------------------------------------------------------------------------------------------
 
+%% Event loops run in Erlang: files are watched by the VM, on behalf of a process, the worker (py_event_worker). One is
+%% started when the first file or timer is added, unless there is one by then. For users who know how a loop is written;
+%% docs/low-level-loop.md shows one. A reference of another kind, or of another loop, raises `badarg'.
+
+%% @doc A loop without files and timers. It is closed when the last copy of the reference is gone.
+-spec event_loop_new() -> {ok, event_loop()}.
+event_loop_new() -> ?STUB.
+
+%% @doc Closes it: the VM lets go of the files, timers are forgotten, who polls it gets `{error, closed}', and so does
+%% whoever uses it later. Any number of times.
+-spec event_loop_destroy(event_loop()) -> ok.
+event_loop_destroy(_Loop) -> ?STUB.
+
+%% @doc Makes a process that py_event_worker:start_link/2 has started for this loop its worker. `{error, refused}' for
+%% any other process, and when the loop has another worker that is alive, or was destroyed.
+-spec event_loop_set_worker(event_loop(), pid()) -> ok | {error, refused}.
+event_loop_set_worker(_Loop, _Pid) -> ?STUB.
+
+%% @doc Has poll_events/2 return, now or when it is called next.
+-spec event_loop_wakeup(event_loop()) -> ok | {error, closed}.
+event_loop_wakeup(_Loop) -> ?STUB.
+
+%% @doc Reports `{Id, read}' when the file can be read from, once for each call of get_pending/1, as long as it can.
+%% A copy of the file descriptor is watched: the caller may close his at any time. `ebadf' when it is none, `eperm' for
+%% a regular file or a directory, which is always ready.
+-spec add_reader(event_loop(), integer(), callback_id()) ->
+    {ok, loop_file()} | loop_error() | {error, ebadf | eperm | emfile | atom()}.
+add_reader(Loop, Fd, Id) -> py_event_poll:add(Loop, Fd, Id, read).
+
+%% @doc Nothing is reported of it any more, and the copy of the file descriptor is closed. Any number of times.
+-spec remove_reader(event_loop(), loop_file()) -> ok.
+remove_reader(Loop, File) -> event_loop_remove(Loop, File).
+
+%% @doc The same for writing: `{Id, write}'.
+-spec add_writer(event_loop(), integer(), callback_id()) ->
+    {ok, loop_file()} | loop_error() | {error, ebadf | eperm | emfile | atom()}.
+add_writer(Loop, Fd, Id) -> py_event_poll:add(Loop, Fd, Id, write).
+
+-spec remove_writer(event_loop(), loop_file()) -> ok.
+remove_writer(Loop, File) -> event_loop_remove(Loop, File).
+
+%% @doc Reports `{Id, timer}' after so many milliseconds, once.
+-spec call_later(event_loop(), non_neg_integer(), callback_id()) -> {ok, loop_timer()} | loop_error().
+call_later(Loop, Milliseconds, Id) -> py_event_poll:call_later(Loop, Milliseconds, Id).
+
+%% @doc It is not reported any more, unless it has been. Any number of times.
+-spec cancel_timer(event_loop(), loop_timer()) -> ok.
+cancel_timer(Loop, Timer) -> py_event_poll:cancel_timer(Loop, Timer).
+
+%% @doc Waits until something can be reported, and says how much; 0 when so many milliseconds are over, or after
+%% event_loop_wakeup/1. The process waits as in a `receive', and no scheduler with it.
+-spec poll_events(event_loop(), timeout()) -> non_neg_integer() | loop_error().
+poll_events(Loop, Timeout) -> py_event_poll:poll(Loop, Timeout).
+
+%% @doc What there is to report, in the order it came up. Of a file that is still ready the next poll_events/2 or
+%% get_pending/1 learns again.
+-spec get_pending(event_loop()) -> [{callback_id(), read | write | timer}] | loop_error().
+get_pending(_Loop) -> ?STUB.
+
+-spec event_loop_core(event_loop()) -> loop_core().
+event_loop_core(_Loop) -> ?STUB.
+
+%% @doc The calling process would be the worker.
+-spec event_loop_join(loop_core()) -> ok.
+event_loop_join(_Core) -> ?STUB.
+
+%% @doc Some of what the worker has to do. `closed': its end.
+-spec event_loop_work(loop_core()) -> ok | more | closed.
+event_loop_work(_Core) -> ?STUB.
+
+%% @doc The worker was told by the VM that a file can be read from (1) or written to (2), or it is time (4).
+-spec event_loop_ready(loop_core(), Id :: non_neg_integer(), 1 | 2 | 4) -> ok.
+event_loop_ready(_Core, _Id, _What) -> ?STUB.
+
+-spec event_loop_add(event_loop(), integer(), callback_id(), read | write) ->
+    {ok, loop_file()} | loop_error() | {error, atom()}.
+event_loop_add(_Loop, _Fd, _Id, _Direction) -> ?STUB.
+
+-spec event_loop_remove(event_loop(), loop_file()) -> ok.
+event_loop_remove(_Loop, _File) -> ?STUB.
+
+%% @doc The worker is to say event_loop_ready/3 with the id.
+-spec event_loop_add_timer(event_loop(), callback_id()) ->
+    {ok, loop_timer(), Id :: non_neg_integer(), Worker :: pid()} | loop_error().
+event_loop_add_timer(_Loop, _Id) -> ?STUB.
+
+-spec event_loop_remove_timer(event_loop(), loop_timer()) -> {ok, Id :: non_neg_integer(), Worker :: pid()} | ok.
+event_loop_remove_timer(_Loop, _Timer) -> ?STUB.
+
+%% @doc The calling process is going to be sent `{py_event_loop, Id}', as long as it has the waiter and does not
+%% withdraw it. `{ready, N}': it need not wait.
+-spec event_loop_wait(event_loop()) ->
+    {wait, Waiter :: reference(), Id :: non_neg_integer()} | {ready, non_neg_integer()} | loop_error().
+event_loop_wait(_Loop) -> ?STUB.
+
+%% @doc False: the message is in the mailbox.
+-spec event_loop_withdraw(Waiter :: reference()) -> boolean().
+event_loop_withdraw(_Waiter) -> ?STUB.
+
+-spec event_loop_count(event_loop()) -> non_neg_integer() | loop_error().
+event_loop_count(_Loop) -> ?STUB.
+
+%% ---------------------------------------------------------------------------------------------------------------------
+
+%% Datagram sockets that are file descriptors, on the loopback interface, to try event loops out with. `ebadf' for a
+%% file descriptor that create_test_udp_socket/1 has not returned, or that was closed.
+
+%% @doc Bound to a port; 0 is any that is free.
+-spec create_test_udp_socket(inet:port_number()) ->
+    {ok, {non_neg_integer(), inet:port_number()}} | {error, inet:posix()}.
+create_test_udp_socket(_Port) -> ?STUB.
+
+%% @doc Host is an IPv4 address as text.
+-spec sendto_test_udp(integer(), iodata(), binary(), inet:port_number()) -> ok | {error, inet:posix()}.
+sendto_test_udp(_Fd, _Data, _Host, _Port) -> ?STUB.
+
+%% @doc One datagram, cut to so many bytes. `{error, eagain}' when there is none.
+-spec recvfrom_test_udp(integer(), non_neg_integer()) ->
+    {ok, {binary(), {Host :: binary(), inet:port_number()}}} | {error, inet:posix()}.
+recvfrom_test_udp(_Fd, _Most) -> ?STUB.
+
+-spec set_udp_broadcast(integer(), boolean()) -> ok | {error, inet:posix()}.
+set_udp_broadcast(_Fd, _On) -> ?STUB.
+
+-spec close_test_fd(integer()) -> ok | {error, inet:posix()}.
+close_test_fd(_Fd) -> ?STUB.
+
+%% ---------------------------------------------------------------------------------------------------------------------
+
 %% @doc How many of each thing are alive: contexts, threads, requests, callbacks, envs, objects, lent (memory of
-%% Python that binaries look at), messages, slots, stores, loop_inboxes (where
-%% asyncio loops wait for Erlang), tasks, atoms_left.
+%% Python that binaries look at), messages, slots, stores, loop_inboxes (where asyncio loops wait for Erlang), tasks,
+%% event_loops, watched_files (that the VM has copies of), atoms_left.
 -spec counters() -> #{atom() => non_neg_integer()}.
 counters() -> ?STUB.

@@ -26,7 +26,7 @@ _get_running_loop = events._get_running_loop
 _HAS_EPOLL = hasattr(select, "epoll")
 
 
-class _Selector(selectors.DefaultSelector):
+class NativeSelector(selectors.DefaultSelector):
     """Which wakes up for the context whose thread it is used on."""
 
     def __init__(self) -> None:
@@ -68,11 +68,28 @@ class _Selector(selectors.DefaultSelector):
         self._context, self._wake = 0, -1
 
 
+_BEAM_IS_DEFAULT = "$py_beam_selector"
+"""Registered in Erlang where the configuration says so."""
+
+
+def _make_selector(name: str | None) -> selectors.BaseSelector:
+    if name is None:
+        name = "beam" if _erlang.is_registered(_BEAM_IS_DEFAULT) else "native"
+    if name == "native":
+        return NativeSelector()
+    if name == "beam":
+        from ._beam import BeamSelector
+
+        return BeamSelector()
+    raise ValueError(f"a selector is 'native' or 'beam', not {name!r}")
+
+
 class ErlangEventLoop(asyncio.SelectorEventLoop):
     """For any thread. Signals and subprocesses belong to the Erlang VM and raise NotImplementedError."""
 
-    def __init__(self) -> None:
-        super().__init__(_Selector())
+    def __init__(self, selector: str | None = None) -> None:
+        """selector: who watches files, this thread ("native") or the VM ("beam"); without it, as it is configured."""
+        super().__init__(_make_selector(selector))
         self._answers: _Answers | None = None  # what it waits for in Erlang
 
     def close(self) -> None:
@@ -93,9 +110,9 @@ class ErlangEventLoop(asyncio.SelectorEventLoop):
         raise NotImplementedError("a process cannot be forked inside the Erlang VM: open a port in Erlang instead")
 
 
-def new_event_loop() -> ErlangEventLoop:
-    """A loop that nobody runs yet; for asyncio.Runner(loop_factory=...), too."""
-    return ErlangEventLoop()
+def new_event_loop(selector: str | None = None) -> ErlangEventLoop:
+    """A loop that nobody runs yet; for asyncio.Runner(loop_factory=...), too. For selector see ErlangEventLoop."""
+    return ErlangEventLoop(selector)
 
 
 def run(main, *, debug: bool | None = None):

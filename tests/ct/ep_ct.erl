@@ -14,7 +14,8 @@
 -type remote_call() :: fun((module(), atom(), [term()]) -> term()).
 %% Calls a function on the second VM.
 
--define(AUDITED, [contexts, requests, callbacks, envs, objects, lent, messages, stores, loop_inboxes, tasks]).
+-define(AUDITED, [contexts, requests, callbacks, envs, objects, lent, messages, stores, loop_inboxes, tasks,
+                  event_loops, watched_files]).
 -define(DEADLINE, 20000).
 
 %% @doc The backend under test.

@@ -3,7 +3,8 @@
 
 -include_lib("stdlib/include/assert.hrl").
 
--export([suite/0, all/0, init_per_suite/1, end_per_suite/1, init_per_testcase/2, end_per_testcase/2]).
+-export([suite/0, all/0, groups/0, init_per_suite/1, end_per_suite/1, init_per_group/2, end_per_group/2]).
+-export([init_per_testcase/2, end_per_testcase/2]).
 -export([
     run_gives_the_result/1, run_raises_what_was_raised/1, run_refuses_to_run_inside_a_loop/1, a_runner/1,
     a_loop_factory/1, a_loop_by_hand/1, installing/1, a_policy/1
@@ -22,8 +23,10 @@
 
 suite() -> [{timetrap, {seconds, 60}}].
 
-all() ->
-    [
+all() -> ep_selectors:all().
+
+groups() ->
+    ep_selectors:groups([
         run_gives_the_result, run_raises_what_was_raised, run_refuses_to_run_inside_a_loop, a_runner,
         a_loop_factory, a_loop_by_hand, installing, a_policy,
         loops_that_are_stepped, loops_in_threads, one_loop_in_many_threads, a_thread_wakes_a_loop,
@@ -31,10 +34,13 @@ all() ->
         timers, many_timers, a_loop_that_sleeps_uses_no_cpu, tasks, waiting_with_a_limit,
         a_run_ends_what_it_started, context_variables, unhandled_exceptions, debug_mode,
         files_that_come_and_go, pipes, addresses, signals_and_subprocesses_are_refused, nothing_is_left_behind
-    ].
+    ]).
 
 init_per_suite(Config) -> ep_ct:init_suite(Config).
 end_per_suite(Config) -> ep_ct:end_suite(Config).
+
+init_per_group(Selector, Config) -> ep_selectors:init(Selector, Config).
+end_per_group(_Selector, Config) -> ep_selectors:finish(Config).
 
 init_per_testcase(Case, Config) -> ep_fresh_context:init(Case, ep_files:note(Config)).
 end_per_testcase(Case, Config) -> ep_files:finish(ep_fresh_context:finish(Case, Config), Config).

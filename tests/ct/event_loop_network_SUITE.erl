@@ -2,7 +2,8 @@
 %%% not.
 -module(event_loop_network_SUITE).
 
--export([suite/0, all/0, init_per_suite/1, end_per_suite/1, init_per_testcase/2, end_per_testcase/2]).
+-export([suite/0, all/0, groups/0, init_per_suite/1, end_per_suite/1, init_per_group/2, end_per_group/2]).
+-export([init_per_testcase/2, end_per_testcase/2]).
 -export([
     protocols/1, streams/1, a_server_that_is_cancelled/1, many_connections/1, nobody_listens/1,
     a_reader_slower_than_the_writer/1, sendfile/1, plain_sockets/1, udp/1, udp_to_nobody/1, udp_broadcast/1,
@@ -15,16 +16,21 @@
 
 suite() -> [{timetrap, {seconds, 60}}].
 
-all() ->
-    [
+all() -> ep_selectors:all().
+
+groups() ->
+    ep_selectors:groups([
         protocols, streams, a_server_that_is_cancelled, many_connections, nobody_listens,
         a_reader_slower_than_the_writer, sendfile, plain_sockets, udp, udp_to_nobody, udp_broadcast, unix_sockets, tls,
         a_peer_that_sends_one_byte_at_a_time, a_peer_that_resets, a_peer_that_is_done_early,
         many_peers_of_every_kind, two_contexts_talk, nothing_is_left_behind
-    ].
+    ]).
 
 init_per_suite(Config) -> ep_ct:init_suite(Config).
 end_per_suite(Config) -> ep_ct:end_suite(Config).
+
+init_per_group(Selector, Config) -> ep_selectors:init(Selector, Config).
+end_per_group(_Selector, Config) -> ep_selectors:finish(Config).
 
 init_per_testcase(Case, Config) -> ep_fresh_context:init(Case, ep_files:note(Config)).
 end_per_testcase(Case, Config) -> ep_files:finish(ep_fresh_context:finish(Case, Config), Config).

@@ -45,6 +45,17 @@ typedef enum ep_feed { EP_FEED_LOG = 0, EP_FEED_SPANS = 1 } ep_feed;
    not counting poll_fd, or -1 with errno. */
 typedef int32_t (*ep_sleep)(void *argument, int64_t nanoseconds);
 
+/* Files that the VM watches for one event loop of Python. */
+typedef struct ep_event_loop ep_event_loop;
+/* What a file is watched for: a set of these. */
+#define EP_LOOP_READ 1u
+#define EP_LOOP_WRITE 2u
+/* What ep_host.loop_take gives. */
+typedef struct ep_ready {
+    int32_t fd;
+    uint32_t directions;
+} ep_ready;
+
 typedef struct ep_host {
     ep_header header;
 
@@ -160,6 +171,30 @@ typedef struct ep_host {
     ep_status (*task_answer)(ErlNifEnv *env, ERL_NIF_TERM task, ERL_NIF_TERM result);
     /* Whether the creator waits for it. 0 also for what is no task. [any-thread] */
     int32_t (*task_is_open)(ErlNifEnv *env, ERL_NIF_TERM task);
+
+    /* For selectors that leave it to the VM to watch files, which does that for a process, the worker of the loop. The
+       functions that take a loop may not be called on two threads at once with the same one.
+       A new loop, to be given back with loop_release, which also closes it; NULL with errno. It needs a worker: the
+       application starts one when it is told the term that stands for the loop. [any-thread] */
+    ep_event_loop *(*loop_new)(void);
+    void (*loop_release)(ep_event_loop *loop);
+    ERL_NIF_TERM (*loop_term)(ErlNifEnv *env, ep_event_loop *loop);
+    /* Has the worker end, and the VM let go of the files, soon. Any number of times. [any-thread] */
+    void (*loop_close)(ep_event_loop *loop);
+    /* A file descriptor that is readable when loop_take has something to say; -1 with errno. It lives until the loop is
+       closed. [any-thread] */
+    int32_t (*loop_fd)(ep_event_loop *loop);
+    /* Begins to watch a file, which the loop knows by this file descriptor, though it watches a copy; for other
+       directions; and no more. The copy is closed when loop_forget returns, which waits for the VM and must not be
+       attached. 0, or an errno; ESRCH without a worker, or for a file that is not watched. [any-thread] */
+    int32_t (*loop_watch)(ep_event_loop *loop, int32_t fd, uint32_t directions);
+    int32_t (*loop_change)(ep_event_loop *loop, int32_t fd, uint32_t directions);
+    int32_t (*loop_forget)(ep_event_loop *loop, int32_t fd);
+    /* To be called before waiting: has the VM look at what was added, changed or taken since. [any-thread] */
+    void (*loop_rearm)(ep_event_loop *loop);
+    /* What is ready, as many as there is room for; loop_fd stays readable when there are more. Returns how many, or -1:
+       there is no worker, and nothing will ever be ready again. [any-thread] */
+    int32_t (*loop_take)(ep_event_loop *loop, ep_ready *ready, size_t room);
 } ep_host;
 
 #ifdef __cplusplus

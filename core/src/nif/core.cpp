@@ -41,6 +41,14 @@ Atoms::Atoms(ErlNifEnv *env) {
     infinity = atom("infinity");
     state = atom("state");
     async_result = atom("async_result");
+    py_event = atom("py_event");
+    py_event_loop = atom("py_event_loop");
+    py_event_loop_work = atom("py_event_loop_work");
+    no_worker = atom("no_worker");
+    closed = atom("closed");
+    read = atom("read");
+    write = atom("write");
+    timer = atom("timer");
 }
 
 Core::Core(ErlNifEnv *env, const std::string &priv_directory)

@@ -28,6 +28,7 @@ struct Atoms {
     ERL_NIF_TERM context_stopped, env_wrong_interpreter, interrupted, timeout, overloaded, not_running;
     ERL_NIF_TERM cancelled, callback, replied, granted, wait, flat, final, ancestry;
     ERL_NIF_TERM py_native, forward, log, infinity, state, async_result;
+    ERL_NIF_TERM py_event, py_event_loop, py_event_loop_work, no_worker, closed, read, write, timer;
 };
 
 struct ResourceTypes {
@@ -42,12 +43,18 @@ struct ResourceTypes {
     ErlNifResourceType *store = nullptr;
     ErlNifResourceType *loop_inbox = nullptr;
     ErlNifResourceType *task = nullptr;
+    ErlNifResourceType *event_loop = nullptr;
+    ErlNifResourceType *loop_handle = nullptr;
+    ErlNifResourceType *loop_file = nullptr;
+    ErlNifResourceType *loop_waiter = nullptr;
+    ErlNifResourceType *loop_timer = nullptr;
 };
 
 // Statistics: they order nothing, so all are relaxed.
 struct Counters {
     std::atomic<int64_t> contexts{0}, threads{0}, callbacks{0}, spaces{0}, objects{0}, lent{0}, slots{0}, stores{0},
         loop_inboxes{0}, tasks{0};
+    std::atomic<int64_t> event_loops{0}, watched_files{0};
 
     static void add(std::atomic<int64_t> &counter, int64_t n) noexcept {
         counter.fetch_add(n, std::memory_order_relaxed);

@@ -1,6 +1,7 @@
 // NIFs for file descriptors.
 #include "arguments.hpp"
 #include "nifs.hpp"
+#include "posix_error.hpp"
 
 #include <cerrno>
 #include <fcntl.h>
@@ -17,8 +18,7 @@ ERL_NIF_TERM nif_dup_fd(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
     if (copy >= 0) {
         return enif_make_tuple2(env, core().atoms.ok, enif_make_int(env, copy));
     }
-    const char *reason = errno == EBADF ? "ebadf" : errno == EMFILE ? "emfile" : "einval";
-    return make_error(env, enif_make_atom(env, reason));
+    return make_error(env, posix_atom(env, errno));
 }
 
 } // namespace ep

@@ -3,6 +3,7 @@
 #include "callback.hpp"
 #include "context.hpp"
 #include "core.hpp"
+#include "event_loop.hpp"
 #include "feed.hpp"
 #include "handles.hpp"
 #include "kept_flat.hpp"
@@ -116,6 +117,16 @@ constexpr ep_host table{
     take_answer,
     task_answer,
     task_is_open,
+    loop_new,
+    loop_release,
+    loop_term,
+    loop_close,
+    loop_fd,
+    loop_watch,
+    loop_change,
+    loop_forget,
+    loop_rearm,
+    loop_take,
 };
 
 } // namespace

@@ -2,6 +2,7 @@
 #include "arguments.hpp"
 #include "callback.hpp"
 #include "context.hpp"
+#include "event_loop.hpp"
 #include "handles.hpp"
 #include "kept_flat.hpp"
 #include "loop_inbox.hpp"
@@ -15,10 +16,11 @@ namespace ep {
 namespace {
 
 ErlNifResourceType *open_type(ErlNifEnv *env, const char *name, ErlNifResourceDtor *destroy,
-                              ErlNifResourceDown *down = nullptr) {
+                              ErlNifResourceDown *down = nullptr, ErlNifResourceStop *stop = nullptr) {
     ErlNifResourceTypeInit init{};
     init.dtor = destroy;
     init.down = down;
+    init.stop = stop;
     const auto flags = static_cast<ErlNifResourceFlags>(ERL_NIF_RT_CREATE | ERL_NIF_RT_TAKEOVER);
     return enif_open_resource_type_x(env, name, &init, flags, nullptr);
 }
@@ -36,8 +38,14 @@ bool open_types(ErlNifEnv *env) {
     types.store = open_type(env, "store", destroy_store);
     types.task = open_type(env, "task", destroy_task);
     types.loop_inbox = open_type(env, "loop_inbox", destroy_loop_inbox);
+    types.event_loop = open_type(env, "event_loop", destroy_event_loop, event_loop_worker_down);
+    types.loop_handle = open_type(env, "loop_handle", destroy_loop_handle);
+    types.loop_file = open_type(env, "loop_file", destroy_loop_file, loop_file_worker_down, stop_loop_file);
+    types.loop_waiter = open_type(env, "loop_waiter", destroy_loop_waiter);
+    types.loop_timer = open_type(env, "loop_timer", destroy_loop_timer);
     return types.context && types.space && types.object && types.lent && types.callback && types.slot && types.async &&
-           types.flat && types.store && types.loop_inbox && types.task;
+           types.flat && types.store && types.loop_inbox && types.task && types.event_loop && types.loop_handle &&
+           types.loop_file && types.loop_waiter && types.loop_timer;
 }
 
 int load(ErlNifEnv *env, void **private_data, ERL_NIF_TERM info) {
@@ -119,6 +127,27 @@ ErlNifFunc functions[] = {
     {"store_clear", 1, guarded<nif_store_clear>, ERL_NIF_DIRTY_JOB_CPU_BOUND},
     {"store_close", 1, guarded<nif_store_close>, ERL_NIF_DIRTY_JOB_CPU_BOUND},
     {"dup_fd", 1, guarded<nif_dup_fd>, 0},
+    {"event_loop_new", 0, guarded<nif_event_loop_new>, 0},
+    {"event_loop_destroy", 1, guarded<nif_event_loop_destroy>, 0},
+    {"event_loop_core", 1, guarded<nif_event_loop_core>, 0},
+    {"event_loop_join", 1, guarded<nif_event_loop_join>, 0},
+    {"event_loop_set_worker", 2, guarded<nif_event_loop_set_worker>, 0},
+    {"event_loop_work", 1, guarded<nif_event_loop_work>, 0},
+    {"event_loop_ready", 3, guarded<nif_event_loop_ready>, 0},
+    {"event_loop_add", 4, guarded<nif_event_loop_add>, 0},
+    {"event_loop_remove", 2, guarded<nif_event_loop_remove>, 0},
+    {"event_loop_add_timer", 2, guarded<nif_event_loop_add_timer>, 0},
+    {"event_loop_remove_timer", 2, guarded<nif_event_loop_remove_timer>, 0},
+    {"event_loop_wait", 1, guarded<nif_event_loop_wait>, 0},
+    {"event_loop_withdraw", 1, guarded<nif_event_loop_withdraw>, 0},
+    {"event_loop_count", 1, guarded<nif_event_loop_count>, 0},
+    {"event_loop_wakeup", 1, guarded<nif_event_loop_wakeup>, 0},
+    {"get_pending", 1, guarded<nif_get_pending>, 0},
+    {"create_test_udp_socket", 1, guarded<nif_create_test_udp_socket>, 0},
+    {"sendto_test_udp", 4, guarded<nif_sendto_test_udp>, 0},
+    {"recvfrom_test_udp", 2, guarded<nif_recvfrom_test_udp>, 0},
+    {"set_udp_broadcast", 2, guarded<nif_set_udp_broadcast>, 0},
+    {"close_test_fd", 1, guarded<nif_close_test_fd>, 0},
     {"feed_open", 2, guarded<nif_feed_open>, 0},
     {"feed_close", 1, guarded<nif_feed_close>, 0},
     {"feed_taken", 2, guarded<nif_feed_taken>, 0},

@@ -75,6 +75,31 @@ ERL_NIF_TERM nif_store_close(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 // fd_nifs.cpp
 ERL_NIF_TERM nif_dup_fd(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 
+// event_loop_nifs.cpp
+ERL_NIF_TERM nif_event_loop_new(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_event_loop_destroy(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_event_loop_core(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_event_loop_join(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_event_loop_set_worker(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_event_loop_work(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_event_loop_ready(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_event_loop_add(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_event_loop_remove(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_event_loop_add_timer(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_event_loop_remove_timer(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_event_loop_wait(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_event_loop_withdraw(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_event_loop_count(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_event_loop_wakeup(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_get_pending(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+
+// udp_nifs.cpp
+ERL_NIF_TERM nif_create_test_udp_socket(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_sendto_test_udp(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_recvfrom_test_udp(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_set_udp_broadcast(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_close_test_fd(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+
 // feed.cpp
 ERL_NIF_TERM nif_feed_open(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 ERL_NIF_TERM nif_feed_close(ErlNifEnv *, int, const ERL_NIF_TERM[]);

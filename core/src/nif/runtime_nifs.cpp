@@ -251,6 +251,8 @@ ERL_NIF_TERM nif_counters(ErlNifEnv *env, int, const ERL_NIF_TERM[]) {
         {"stores", counters.stores.load()},
         {"loop_inboxes", counters.loop_inboxes.load()},
         {"tasks", counters.tasks.load()},
+        {"event_loops", counters.event_loops.load()},
+        {"watched_files", counters.watched_files.load()},
         {"atoms_left", std::max<int64_t>(0, core().max_atoms.load() - core().atoms_made.load())},
     };
     ERL_NIF_TERM map = enif_make_new_map(env);

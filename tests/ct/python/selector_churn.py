@@ -1,0 +1,308 @@
+"""What selector_churn_SUITE has done in a context: files that come and go under a selector of the event loop."""
+
+import asyncio
+import errno
+import os
+import random
+import selectors
+import socket
+import threading
+
+import erlang
+
+
+def _pair():
+    here, there = socket.socketpair()
+    here.setblocking(False)
+    there.setblocking(False)
+    return here, there
+
+
+def numbers_used_again(count):
+    """Sockets that get each other's numbers. Each is sent its own id, and what is reported has to have it to read."""
+    loop = erlang.new_event_loop()
+    selector = loop._selector
+    wrong, seen, numbers = 0, 0, set()
+    random.seed(1)
+    alive = {}
+    try:
+        for i in range(count):
+            here, there = _pair()
+            numbers.add(here.fileno())
+            selector.register(here, selectors.EVENT_READ, i)
+            alive[i] = (here, there)
+            if random.random() < 0.7:
+                there.send(b"%d" % i)
+            if random.random() < 0.5:
+                for key, _ in selector.select(0 if random.random() < 0.5 else 0.001):
+                    if key.data is None or not isinstance(key.data, int):
+                        continue  # the loop's own
+                    try:
+                        wrong += key.fileobj.recv(100) != b"%d" % key.data
+                        seen += 1
+                    except BlockingIOError:
+                        pass
+            while len(alive) > random.randrange(1, 8):
+                key = random.choice(list(alive))
+                here, there = alive.pop(key)
+                selector.unregister(here)
+                here.close()
+                there.close()
+    finally:
+        for here, there in alive.values():
+            selector.unregister(here)
+            here.close()
+            there.close()
+        loop.close()
+    return [wrong, seen > count // 10, len(numbers) < 50]
+
+
+def armed_again(count):
+    """A file whose events are changed all the time is reported for those, and as long as there are some."""
+    loop = erlang.new_event_loop()
+    selector = loop._selector
+    here, there = _pair()
+    read, write = selectors.EVENT_READ, selectors.EVENT_WRITE
+    selector.register(here, read, "here")
+    try:
+        for i in range(count):
+            there.send(b"x")
+            assert _events(selector) == read, i
+            assert _events(selector) == read, i  # still there
+            selector.modify(here, write, "here")
+            assert _events(selector) == write, i
+            selector.modify(here, read | write, "here")
+            events = 0
+            while events != read | write:
+                events |= _events(selector)
+            assert here.recv(10) == b"x"
+            selector.modify(here, read, "here")
+            assert not [key for key, _ in selector.select(0) if key.data == "here" and _readable(here)], i
+        selector.unregister(here)
+        return count
+    finally:
+        here.close()
+        there.close()
+        loop.close()
+
+
+def _readable(sock):
+    try:
+        return len(sock.recv(1, socket.MSG_PEEK)) > 0
+    except BlockingIOError:
+        return False
+
+
+def _events(selector):
+    while True:
+        for key, events in selector.select(10):
+            if key.data == "here":
+                return events
+
+
+def closed_means_closed(count):
+    """Once a socket is unregistered and closed, it is closed: its port is free, and its peer sees the end."""
+    loop = erlang.new_event_loop()
+    selector = loop._selector
+    port = 0
+    for _ in range(count):
+        listening = socket.socket()
+        listening.bind(("127.0.0.1", port))
+        listening.listen()
+        port = listening.getsockname()[1]
+        listening.setblocking(False)
+        selector.register(listening, selectors.EVENT_READ)
+        client = socket.socket()
+        client.connect(("127.0.0.1", port))
+        assert any(key.fileobj is listening for key, _ in _some(selector))
+        served, _ = listening.accept()
+        selector.register(served, selectors.EVENT_WRITE)
+        assert any(key.fileobj is served for key, _ in _some(selector))
+        selector.unregister(served)
+        client.setblocking(False)
+        # A reset, so that the port is not kept for a while.
+        served.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+        served.close()
+        try:
+            assert client.recv(1) == b""
+        except ConnectionResetError:
+            pass
+        client.close()
+        selector.unregister(listening)
+        listening.close()
+    loop.close()
+    return count
+
+
+def _some(selector):
+    found = []
+    while not found:
+        found = [(key, events) for key, events in selector.select(10) if isinstance(key.fileobj, socket.socket)]
+        found = [(key, events) for key, events in found if key.data is None]
+    return found
+
+
+def connections(count):
+    """Connections that are opened and closed, so many at once; how many echoed their own number."""
+    return erlang.run(_connections(count))
+
+
+async def _connections(count):
+    async def serve(reader, writer):
+        writer.write(await reader.readline())
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, backlog=1000)
+    address = server.sockets[0].getsockname()
+
+    async def ask(i):
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(b"%d\n" % i)
+        line = await reader.readline()
+        writer.close()
+        return line == b"%d\n" % i
+
+    right = 0
+    for first in range(0, count, 50):
+        right += sum(await asyncio.gather(*(ask(i) for i in range(first, first + 50))))
+    server.close()
+    await server.wait_closed()
+    return right
+
+
+def in_threads(count):
+    """The first scenario on several threads of Python's at once."""
+    results = []
+    threads = [threading.Thread(target=lambda: results.append(numbers_used_again(count))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+def never_unregistered(count):
+    """Files that are closed without being unregistered: the user's mistake, and nobody else's trouble."""
+    loop = erlang.new_event_loop()
+    selector = loop._selector
+    for _ in range(count):
+        here, there = _pair()
+        selector.register(here, selectors.EVENT_READ, "lost")
+        there.send(b"x")
+        selector.select(0)
+        number = here.fileno()
+        here.close()
+        there.close()
+        selector.unregister(number)
+    here, there = _pair()
+    selector.register(here, selectors.EVENT_READ, "here")
+    there.send(b"x")
+    assert _events(selector) == selectors.EVENT_READ
+    selector.unregister(here)
+    here.close()
+    there.close()
+    loop.close()
+    return count
+
+
+def refusals():
+    """What registering, changing and unregistering what cannot be raises."""
+    loop = erlang.new_event_loop()
+    selector = loop._selector
+    here, there = _pair()
+    selector.register(here, selectors.EVENT_READ)
+    regular = os.open(__file__, os.O_RDONLY)
+    closed = os.open("/dev/null", os.O_RDONLY)
+    os.close(closed)
+    raised = []
+    for attempt in (
+        lambda: selector.register(here, selectors.EVENT_WRITE),
+        lambda: selector.register(there, 0),
+        lambda: selector.register(there, 8),
+        lambda: selector.register(closed, selectors.EVENT_READ),
+        lambda: selector.register(-1, selectors.EVENT_READ),
+        lambda: selector.register(regular, selectors.EVENT_READ),
+        lambda: selector.modify(there, selectors.EVENT_READ),
+        lambda: selector.unregister(there),
+    ):
+        try:
+            attempt()
+            raised.append("nothing")
+        except OSError as error:
+            raised.append(errno.errorcode[error.errno])
+        except Exception as error:
+            raised.append(type(error).__name__)
+    os.close(regular)
+    kept = len(selector.get_map())
+    selector.unregister(here)
+    here.close()
+    there.close()
+    loop.close()
+    try:
+        selector.register(0, selectors.EVENT_READ)
+        raised.append("nothing")
+    except ValueError:
+        raised.append("ValueError")
+    return [raised, kept]
+
+
+def selectors_by_name():
+    """The kinds of loops made with and without a selector named, and what another name raises."""
+    kinds = []
+    for name in (None, "native", "beam"):
+        loop = erlang.new_event_loop(name) if name is None else erlang.new_event_loop(selector=name)
+        kinds.append(type(loop._selector).__name__)
+        loop.close()
+    loop = erlang.ErlangEventLoop(selector="beam")
+    kinds.append(type(loop._selector).__name__)
+    loop.close()
+    try:
+        erlang.new_event_loop(selector="other")
+    except ValueError as error:
+        kinds.append(str(error))
+    return kinds
+
+
+def without_a_worker(kill, times):
+    """Echoes over a loop whose worker is killed again and again; `kill` is the Erlang function that does."""
+    return erlang.run(_without_a_worker(kill, times))
+
+
+async def _without_a_worker(kill, times):
+    loop = asyncio.get_running_loop()
+    here, there = _pair()
+    echoed = 0
+    for i in range(times):
+        answer = loop.create_task(loop.sock_recv(there, 100))
+        await asyncio.sleep(0)
+        await asyncio.to_thread(erlang.call, kill)
+        await loop.sock_sendall(here, b"%d" % i)
+        echoed += await asyncio.wait_for(answer, 10) == b"%d" % i
+    here.close()
+    there.close()
+    return echoed
+
+
+def sleeping(pid):
+    """Tells a process that a loop runs, and sleeps."""
+
+    async def main():
+        erlang.send(pid, "sleeping")
+        await asyncio.sleep(3600)
+
+    erlang.run(main())
+
+
+def left_open(count):
+    """Loops nobody closes."""
+    import gc
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(count):
+            selector = erlang.new_event_loop("beam")._selector
+            del selector
+        gc.collect()
+    return count
