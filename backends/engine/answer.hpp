@@ -17,6 +17,7 @@ public:
     Answer(const Answer &) = delete;
     Answer &operator=(const Answer &) = delete;
 
+    bool good() const noexcept { return answer_.status == EP_OK; }
     py::Ref value(Interpreter &interpreter) const;
     // For one that has none. `name` is the function's; nullptr: unknown.
     [[noreturn]] void raise(Interpreter &interpreter, PyObject *name) const;

@@ -19,14 +19,13 @@ TermObject *as_inbox(ModuleState &state, PyObject *object) {
 }
 
 // (number, value, None) or (number, None, exception)
-py::Ref outcome(Interpreter &interpreter, uint64_t number, ep_answer &answer) {
-    Answer owned{answer};
+py::Ref outcome(Interpreter &interpreter, uint64_t number, const Answer &answer) {
     py::Ref value;
     try {
-        if (answer.status != EP_OK) {
-            owned.raise(interpreter, nullptr);
+        if (!answer.good()) {
+            answer.raise(interpreter, nullptr);
         }
-        value = owned.value(interpreter);
+        value = answer.value(interpreter);
     } catch (const py::Raised &) {
         py::Ref error = py::Ref::steal(py::compat::take_exception());
         return py::Ref::check(Py_BuildValue("(KOO)", static_cast<unsigned long long>(number), Py_None, error.get()));
@@ -96,10 +95,24 @@ PyObject *take_answers(PyObject *module, PyObject *const *args, Py_ssize_t count
             if (engine().host->take_answer(inbox->box->env(), inbox->term, &number, &answer) == 0) {
                 break;
             }
-            py::Ref entry = outcome(*state.interpreter, number, answer);
-            py::check(PyList_Append(args[1], entry.get()));
+            Answer owned{answer};
+            try {
+                py::Ref entry = outcome(*state.interpreter, number, owned);
+                py::check(PyList_Append(args[1], entry.get()));
+            } catch (const py::Raised &) { // no memory; the exception of an answer is part of its entry
+                engine().host->put_back_answer(inbox->box->env(), inbox->term, &answer);
+                throw;
+            }
         }
         return py::Ref::borrow(taken > 0 ? Py_True : Py_False);
+    });
+}
+
+PyObject *close_inbox(PyObject *module, PyObject *object) noexcept {
+    return guarded([&] {
+        TermObject *inbox = as_inbox(state_of(module), object);
+        engine().host->close_loop_inbox(inbox->box->env(), inbox->term);
+        return py::Ref::borrow(Py_None);
     });
 }
 

@@ -103,6 +103,7 @@ PyObject *of_request(PyObject *module, PyObject *make) noexcept;
 // async_calls.cpp
 PyObject *loop_inbox(PyObject *module, PyObject *) noexcept;
 PyObject *call_async(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
+PyObject *close_inbox(PyObject *module, PyObject *inbox) noexcept;
 PyObject *take_answers(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
 // polling.cpp
 PyObject *poll_fd(PyObject *module, PyObject *) noexcept;

@@ -72,7 +72,8 @@ PyMethodDef methods[] = {
      "all the requests are anybody's, else of those that the running one depends on."},
     {"loop_inbox", loop_inbox, METH_NOARGS,
      "loop_inbox()\n--\n\nWhere the answers of call_async() come in, and a file descriptor that is readable while there "
-     "are any. It is closed with the first."},
+     "are any."},
+    {"close_inbox", close_inbox, METH_O, "close_inbox(inbox)\n--\n\nClose that. Answers that come later are dropped."},
     {"call_async", py::as_function(call_async), METH_FASTCALL,
      "call_async(inbox, number, name, *args)\n--\n\nAs call(), whose answer comes to the inbox under this number."},
     {"take_answers", py::as_function(take_answers), METH_FASTCALL,

@@ -12,8 +12,8 @@
 register() ->
     py_callback:register('$py_gen_call', ?MODULE, call).
 
-%% @doc `{ok, Reply}', `{timeout, none}', `{badarg, none}': that is no server's name, `{failed, Why}': what follows the name
-%% in a sentence.
+%% @doc `{ok, Reply}', `{timeout, none}', `{badarg, none}': that is no server's name, `{failed, Why}': what follows the
+%% name in a sentence.
 -spec call([term()]) -> {ok, term()} | {timeout | badarg, none} | {failed, binary()}.
 call([Server, Request, Timeout]) ->
     case name(Server) of
@@ -23,14 +23,20 @@ call([Server, Request, Timeout]) ->
     end.
 
 ask(Name, Request, Timeout) ->
+    Begin = erlang:monotonic_time(millisecond),
     try
         {ok, gen_server:call(Name, Request, Timeout)}
     catch
-        exit:{timeout, _} -> {timeout, none};
+        exit:{timeout, _} ->
+            %% Or that was what it died of.
+            case is_integer(Timeout) andalso erlang:monotonic_time(millisecond) - Begin >= Timeout of
+                true -> {timeout, none};
+                false -> {failed, <<"ended before it replied: timeout">>}
+            end;
         exit:{noproc, _} -> {failed, <<"is not registered, or not alive">>};
         exit:{calling_self, _} -> {failed, <<"is the process that waits for this code, and cannot reply meanwhile">>};
         exit:{{nodedown, Node}, _} -> {failed, to_text("is on ~ts, which cannot be reached", [Node])};
-        exit:{{undef, [{_, whereis_name, _, _} | _]}, _} -> {badarg, none}; % the module named after via is none
+        exit:{{_, [{_, whereis_name, _, _} | _]}, _} -> {badarg, none}; % by the module that is named after via
         exit:{Reason, _} -> {failed, to_text("ended before it replied: ~0tp", [Reason])}
     end.
 
@@ -69,7 +75,7 @@ is_process(Module, Name) ->
     try
         is_pid(Module:whereis_name(Name))
     catch
-        error:undef -> false
+        _:_ -> false
     end.
 
 atom(Name) when is_atom(Name), Name =/= none, Name =/= true, Name =/= false -> {ok, Name};

@@ -28,8 +28,12 @@ handle_cast(_Request, State) ->
     {noreply, State}.
 
 -spec handle_info(term(), state()) -> {noreply, state()}.
-handle_info({py_native, {callback, _, _, _, _} = Call}, State) ->
-    _ = py_runner:start(Call),
+handle_info({py_native, {callback, Callback, _, _, _} = Call}, State) ->
+    try
+        py_runner:start(Call)
+    catch
+        error:system_limit -> py_nif:answer(Callback, error, <<"there is no process left to run it in (+P)">>)
+    end,
     {noreply, State};
 handle_info({py_native, {forward, Destination, Message}}, State) ->
     _ = forward(Destination, Message),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import _erlang
 
 _FUNCTION = "$py_gen_call"
@@ -13,8 +15,8 @@ def gen_call(server: object, request: object, timeout: float | None = 5.0) -> ob
     server: a Pid, a registered name (str or Atom), (name, node), ("global", name) or ("via", module, name).
     timeout: seconds, or None for no end.
 
-    TimeoutError: it has not replied within that time. ProcessError: there is no such process, it ended before it replied,
-    its node cannot be reached, or it is the very process that waits for this code.
+    TimeoutError: it has not replied within that time. ProcessError: there is no such process, it ended before it
+    replied, its node cannot be reached, or it is the very process that waits for this code.
     """
     return _reply(server, timeout, _erlang.call(_FUNCTION, server, request, _milliseconds(timeout)))
 
@@ -31,7 +33,7 @@ def _milliseconds(timeout: float | None) -> int | _erlang.Atom:
         return _erlang.atom("infinity")
     if not timeout >= 0:
         raise ValueError(f"a timeout is a number of seconds from 0 on, or None, not {timeout!r}")
-    return min(round(timeout * 1000), 0xFFFFFFFF)  # the longest of Erlang's timers
+    return ceil(min(timeout * 1000, 0xFFFFFFFF))  # the longest of Erlang's timers
 
 
 def _reply(server: object, timeout: float | None, outcome: tuple) -> object:

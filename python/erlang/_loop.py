@@ -87,10 +87,11 @@ def _make_selector(name: str | None) -> selectors.BaseSelector:
 class ErlangEventLoop(asyncio.SelectorEventLoop):
     """For any thread. Signals and subprocesses belong to the Erlang VM and raise NotImplementedError."""
 
+    _answers: _Answers | None = None  # what it waits for in Erlang
+
     def __init__(self, selector: str | None = None) -> None:
         """selector: who watches files, this thread ("native") or the VM ("beam"); without it, as it is configured."""
         super().__init__(_make_selector(selector))
-        self._answers: _Answers | None = None  # what it waits for in Erlang
 
     def close(self) -> None:
         super().close()

@@ -7,13 +7,15 @@
 -export([
     a_result/1, many_at_once/1, large_results/1, any_loop_of_any_thread/1, the_loop_goes_on_meanwhile/1,
     errors/1, a_killed_process/1, cancelling/1, a_loop_that_closes/1, one_loop_after_the_other/1,
-    calling_the_same_context/1, an_interrupt/1, an_interrupted_loop_goes_on/1, what_it_takes/1
+    calling_the_same_context/1, finalizers/1, a_loop_in_a_finalizer/1,
+    no_process_left/1, an_interrupt/1, an_interrupted_loop_goes_on/1, what_it_takes/1
 ]).
 -export([
-    servers/1, a_timeout/1, no_timeout/1, servers_that_fail/1, the_process_that_waits/1, names_that_are_none/1,
+    servers/1, a_timeout/1, no_timeout/1, servers_that_die_of_a_timeout/1, servers_that_fail/1,
+    the_process_that_waits/1, names_that_are_none/1,
     servers_from_coroutines/1, no_new_atoms/1, nothing_is_left_behind/1
 ]).
--export([init/1, handle_call/3, handle_cast/2]).
+-export([init/1, handle_call/3, handle_cast/2, too_many/0]).
 
 suite() -> [{timetrap, {seconds, 60}}].
 
@@ -21,8 +23,10 @@ all() ->
     [
         a_result, many_at_once, large_results, any_loop_of_any_thread, the_loop_goes_on_meanwhile,
         errors, a_killed_process, cancelling, a_loop_that_closes, one_loop_after_the_other,
-        calling_the_same_context, an_interrupt, an_interrupted_loop_goes_on, what_it_takes,
-        servers, a_timeout, no_timeout, servers_that_fail, the_process_that_waits, names_that_are_none,
+        calling_the_same_context, finalizers, a_loop_in_a_finalizer,
+        no_process_left, an_interrupt, an_interrupted_loop_goes_on, what_it_takes,
+        servers, a_timeout, no_timeout, servers_that_die_of_a_timeout, servers_that_fail,
+        the_process_that_waits, names_that_are_none,
         servers_from_coroutines, no_new_atoms, nothing_is_left_behind
     ].
 
@@ -93,11 +97,14 @@ cancelling(Config) ->
     Asked ! {say, late},
     {ok, <<"still alive">>} = ep_background:result(Running).
 
-%% The answer comes when nobody is there any more.
+%% The answer comes when nobody is there any more. Until then no file is open for it.
 a_loop_that_closes(Config) ->
+    {ok, [1]} = call(Config, echo_all, [[1]]), % the context has what it needs for loops
+    Files = ep_files:open(),
     Before = ep_ct:alive(loop_inboxes),
     {ok, none} = call(Config, ask_and_leave, [self()]),
     Asked = asked(),
+    ok = ep_files:back_to(Files),
     Asked ! {say, late},
     {ok, _} = py:call(ctx(Config), gc, collect, []),
     ep_ct:wait_until(fun() -> ep_ct:alive(loop_inboxes) =:= Before end).
@@ -114,6 +121,60 @@ calling_the_same_context(Config) ->
     ep_ct:with_function(around, fun([N]) -> {ok, Value} = py:call(Ctx, operator, neg, [N]), Value end, fun() ->
         {ok, [-1, -2, -3]} = call(Config, call_each, [around, [1, 2, 3]])
     end).
+
+%% What the finalizer of an object asks that Erlang has let go of is for nobody, whoever waits below it.
+finalizers(Config) ->
+    Test = self(),
+    Tell = fun([]) -> Test ! {for, [Pid || Pid <- get('$callers'), is_pid(Pid)]}, ok end,
+    ep_ct:with_function(tell_for_whom, Tell, fun() ->
+        Waiting = above_a_request_that_waits(Config, 'AsksErlang'),
+        {for, []} = receive {for, _} = For -> For after 20000 -> error(timeout) end,
+        asked() ! {say, done},
+        {ok, <<"done">>} = ep_background:result(Waiting),
+        ep_expect:idle(ctx(Config))
+    end).
+
+%% Its loop ends with the request below, which could not go on otherwise.
+a_loop_in_a_finalizer(Config) ->
+    Waiting = above_a_request_that_waits(Config, 'RunsALoop'),
+    ep_expect:message(<<"loops">>),
+    _ = asked(),
+    ok = ep_background:kill(Waiting),
+    ep_expect:idle(ctx(Config)).
+
+%% A request that waits for Erlang, and an object whose finalizer then runs on top of it.
+above_a_request_that_waits(Config, Class) ->
+    Ctx = ctx(Config),
+    Test = self(),
+    Holder = spawn(fun() ->
+        {ok, Object} = py:call(Ctx, async_calls, Class, [Test], #{return => ref}),
+        Test ! holds,
+        receive never -> Object end
+    end),
+    receive holds -> ok after 20000 -> error(timeout) end,
+    Waiting = ep_background:start(fun() -> py:call(Ctx, erlang, call, [ask, Test]) end),
+    Asked = asked(),
+    exit(Holder, kill),
+    Test ! {asked, Asked},
+    Waiting.
+
+%% A process cannot be started for each call: those get an error, and the application goes on.
+no_process_left(_Config) ->
+    ep_ct:with_peer([], ["+P", "1024"], fun(Call) -> ok = Call(?MODULE, too_many, []) end).
+
+%% @private
+-spec too_many() -> ok.
+too_many() ->
+    ok = py:register_function(slow, fun([]) -> timer:sleep(300) end),
+    ok = py:exec(<<"
+import asyncio, erlang
+async def many():
+    results = await asyncio.gather(*(erlang.async_call('slow') for _ in range(3000)), return_exceptions=True)
+    return sorted({str(result) for result in results})
+">>),
+    {ok, [<<"ok">> | Errors]} = py:eval(<<"erlang.run(many())">>),
+    true = Errors =/= [],
+    lists:foreach(fun(Error) -> {match, _} = re:run(Error, <<"no process left">>) end, Errors).
 
 an_interrupt(Config) ->
     Running = background(Config, ask),
@@ -163,7 +224,17 @@ no_timeout(Config) ->
     {ok, Pid} = gen_server:start(?MODULE, [], []),
     {ok, [<<"reply">>, 2]} = call(Config, gen_call, [Pid, {reply, 2}, none]),
     {ok, [<<"reply">>, 3]} = call(Config, gen_call, [Pid, {reply, 3}, 1.0e300]),
+    {ok, [<<"reply">>, 4]} = call(Config, gen_call, [Pid, {reply, 4}, {'py:inf'}]),
     gen_server:stop(Pid).
+
+%% What a server dies of is not mistaken for what a call can run into.
+servers_that_die_of_a_timeout(Config) ->
+    [begin
+         {ok, Pid} = gen_server:start(?MODULE, [], []),
+         {ok, [<<"ProcessError">>, Text]} = call(Config, gen_call_error, [Pid, stop_with_timeout, Timeout]),
+         {match, _} = re:run(Text, <<"ended before it replied: timeout">>)
+     end || Timeout <- [5, none]],
+    ok.
 
 servers_that_fail(Config) ->
     {ok, Pid} = gen_server:start(?MODULE, [], []),
@@ -186,7 +257,7 @@ the_process_that_waits(Config) ->
 names_that_are_none(Config) ->
     [{ok, [<<"TypeError">>, _]} = call(Config, gen_call_error, [Name, x, 5])
      || Name <- [1, 1.5, none, true, [1, 2], {1, 2}, {a, 1}, {a, b, c, d}, #{}, {via, async_calls_no_module, x},
-                 {via, 1, x}]],
+                 {via, 1, x}, {via, lists, x}]],
     ok.
 
 servers_from_coroutines(Config) ->
@@ -211,10 +282,11 @@ no_new_atoms(Config) ->
 -spec init([]) -> {ok, []}.
 init([]) -> {ok, []}.
 
--spec handle_call(term(), gen_server:from(), []) -> {reply, term(), []} | {noreply, []} | {stop, on_purpose, []}.
+-spec handle_call(term(), gen_server:from(), []) -> {reply, term(), []} | {noreply, []} | {stop, atom(), []}.
 handle_call([<<"reply">>, _] = Request, _From, State) -> {reply, Request, State};
 handle_call({<<"reply">>, N}, _From, State) -> {reply, [<<"reply">>, N], State};
 handle_call(<<"never">>, _From, State) -> {noreply, State};
+handle_call(<<"stop_with_timeout">>, _From, State) -> {stop, timeout, State};
 handle_call(<<"stop">>, _From, State) -> {stop, on_purpose, State};
 handle_call({call_python, Ctx}, _From, State) ->
     {reply, py:call(Ctx, async_calls, gen_call_error, [self(), x, 5]), State}.

@@ -153,8 +153,8 @@ typedef struct ep_host {
     void (*serve_requests)(ep_context *context, uint32_t flags);
 
     /* Where the answers of call_async come in: a term for it in `env`, and a file descriptor for an event loop to watch,
-       readable while there is one. Both are gone with the last reference. 0: there is no file descriptor to be had;
-       errno says why. [any-thread] */
+       readable while there is one; gone with the last reference. 0: there is no file descriptor to be had; errno says
+       why. [any-thread] */
     ERL_NIF_TERM (*loop_inbox)(ErlNifEnv *env, int32_t *fd);
     /* As call(), without a wait: the answer comes to `inbox`, under `number`. Name and arguments live in `env`, which is
        consumed whatever happens; the inbox does not, or it would live as long as the message. `context` is that of the
@@ -164,6 +164,10 @@ typedef struct ep_host {
     /* The oldest answer that has come, for answer_done; 0 after the last one, and when there was none at all the file
        descriptor is not readable any more. `env` is where `inbox` lives. [any-thread] */
     int32_t (*take_answer)(ErlNifEnv *env, ERL_NIF_TERM inbox, uint64_t *number, ep_answer *answer);
+    /* Instead of answer_done, for one that could not be seen to: it is the oldest one again. [any-thread] */
+    void (*put_back_answer)(ErlNifEnv *env, ERL_NIF_TERM inbox, ep_answer *answer);
+    /* Closes the file descriptor; answers that come later are dropped. Any number of times. [any-thread] */
+    void (*close_loop_inbox)(ErlNifEnv *env, ERL_NIF_TERM inbox);
 
     /* Ends a task of an event loop: its creator gets {async_result, Task, Result}. Both terms live in `env`, which is
        sent and cleared. EP_WRONG_KIND: it is no task; EP_FAILED: it is over already, or nobody wants it any more.

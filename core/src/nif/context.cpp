@@ -336,12 +336,12 @@ void Context::deliver(Reply *reply) {
     recycle(reply); // the wait was given up
 }
 
-void Context::run_releases() {
+bool Context::run_releases() {
     std::vector<uint64_t> slots;
     {
         std::lock_guard lock{release_mutex_};
         if (released_.empty() && returned_.empty()) {
-            return;
+            return false;
         }
         slots.swap(released_);
     }
@@ -352,6 +352,7 @@ void Context::run_releases() {
     }
     run_returns();
     releasing_ = before;
+    return true;
 }
 
 void Context::run_returns() {

@@ -78,7 +78,7 @@ public:
     void call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, uint32_t flags, ep_answer *answer);
 
     // The process whose code runs, as a term: what asks Erlang asks for it. [context-thread]
-    ERL_NIF_TERM for_whom(ErlNifEnv *env) const noexcept;
+    ERL_NIF_TERM for_whom(ErlNifEnv *env) const noexcept { return for_whom(env, waiting()); }
 
     // Those of ep_host. [context-thread][attached]
     int poll_fd() noexcept;
@@ -111,11 +111,12 @@ private:
 
     void receive();
     void deliver(Reply *reply);
-    void run_releases();
+    bool run_releases(); // whether there were any
     enum class Admit : uint8_t { all, involved };
     Request *next(Admit admit);
-    bool involved(const Request *request) const;   // with queue_mutex_
-    Request *find_running(uint64_t serial) const;  // with queue_mutex_
+    bool involved(const Request *request) const;  // with queue_mutex_
+    Request *find_running(uint64_t serial) const; // with queue_mutex_
+    static ERL_NIF_TERM for_whom(ErlNifEnv *env, const Request *request) noexcept;
     bool has_patience(uint64_t serial) const;      // with what it was interrupted for
     Request *waiting() const noexcept;             // whose code is about to wait; nullptr: a finalizer
     Frame make_frame(bool alone = false) noexcept; // for that

@@ -51,8 +51,7 @@ Request *Context::waiting() const noexcept {
     return releasing_ || running_.empty() ? nullptr : running_.back();
 }
 
-ERL_NIF_TERM Context::for_whom(ErlNifEnv *env) const noexcept {
-    const Request *request = waiting();
+ERL_NIF_TERM Context::for_whom(ErlNifEnv *env, const Request *request) noexcept {
     return request != nullptr ? enif_make_pid(env, &request->caller) : core().atoms.undefined;
 }
 
@@ -100,7 +99,7 @@ ep_status Context::send_call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM arg
         }
     } else {
         ERL_NIF_TERM callback = make_callback(env, this, frame.id, 0);
-        ERL_NIF_TERM what = enif_make_tuple5(env, core().atoms.callback, callback, name, args, for_whom(env));
+        ERL_NIF_TERM what = enif_make_tuple5(env, core().atoms.callback, callback, name, args, for_whom(env, request));
         status = core().runners.run(env, what) ? EP_OK : EP_NOT_RUNNING;
     }
     give_env(env);
@@ -121,7 +120,9 @@ ep_status Context::wait(Frame &frame) {
         if (frame.request != nullptr && frame.request->interrupted.load()) {
             return EP_INTERRUPTED;
         }
-        run_releases();
+        if (run_releases()) {
+            continue; // a finalizer may have waited, too, and received what this one waits for
+        }
         Parker::Deadline deadline;
         if (Request *request = next(admission(deadline))) {
             serve(request);

@@ -23,7 +23,7 @@ uint32_t Context::poll(ep_sleep sleep, void *argument, int64_t nanoseconds, uint
     if (!serving_) {
         return EP_POLL_INTERRUPTED;
     }
-    Request *const request = waiting();
+    Request *const request = running_.empty() ? nullptr : running_.back(); // ends a finalizer's loop as well
     bool idle = false;
     {
         std::lock_guard lock{queue_mutex_};

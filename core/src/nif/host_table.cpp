@@ -115,6 +115,8 @@ constexpr ep_host table{
     make_loop_inbox,
     call_async,
     take_answer,
+    put_back_answer,
+    close_loop_inbox,
     task_answer,
     task_is_open,
     loop_new,

@@ -17,41 +17,59 @@ LoopInbox *get_inbox(ErlNifEnv *env, ERL_NIF_TERM term) {
                                                                             : nullptr;
 }
 
-void recycle_all(Message *message) {
-    while (message != nullptr) {
-        recycle(static_cast<Reply *>(std::exchange(message, message->next)));
+} // namespace
+
+void LoopInbox::close() noexcept {
+    Message *left = nullptr;
+    {
+        std::lock_guard lock{mutex_};
+        closed_ = true;
+        left = std::exchange(first_, nullptr);
+        wake_.close();
+    }
+    while (left != nullptr) {
+        recycle(static_cast<Reply *>(std::exchange(left, left->next)));
     }
 }
 
-} // namespace
-
-LoopInbox::~LoopInbox() {
-    recycle_all(left_);
-    recycle_all(inbox_.close());
-}
-
-bool LoopInbox::open() noexcept {
-    return wake_.open() && inbox_.begin_poll(wake_);
-}
-
 void LoopInbox::post(Reply *reply) noexcept {
-    inbox_.push(reply); // open as long as anybody has it
+    {
+        std::lock_guard lock{mutex_};
+        if (!closed_) {
+            reply->next = nullptr;
+            (first_ == nullptr ? first_ : last_->next) = reply;
+            last_ = reply;
+            if (!std::exchange(readable_, true)) {
+                wake_.signal();
+            }
+            return;
+        }
+    }
+    recycle(reply);
 }
 
 Reply *LoopInbox::take() noexcept {
     std::lock_guard lock{mutex_};
-    if (left_ == nullptr && std::exchange(taking_, false)) {
-        return nullptr;
-    }
-    while (left_ == nullptr && (left_ = inbox_.take()) == nullptr) {
+    Message *message = first_;
+    if (message != nullptr) {
+        first_ = message->next;
+        taking_ = true;
+    } else if (!std::exchange(taking_, false) && std::exchange(readable_, false)) {
         wake_.drain();
-        if (inbox_.begin_poll(wake_)) {
-            return nullptr;
-        }
-        wake_.signal(); // one has come in between
     }
-    taking_ = true;
-    return static_cast<Reply *>(std::exchange(left_, left_->next));
+    return static_cast<Reply *>(message);
+}
+
+void LoopInbox::put_back(Reply *reply) noexcept {
+    {
+        std::lock_guard lock{mutex_};
+        if (!closed_) {
+            last_ = first_ == nullptr ? reply : last_;
+            reply->next = std::exchange(first_, reply);
+            return; // it is readable still
+        }
+    }
+    recycle(reply);
 }
 
 ERL_NIF_TERM make_loop_inbox(ErlNifEnv *env, int32_t *fd) {
@@ -80,6 +98,12 @@ ep_status call_async(ep_context *context, ErlNifEnv *env, ERL_NIF_TERM name, ERL
     return target == nullptr ? EP_WRONG_KIND : sent ? EP_OK : EP_NOT_RUNNING;
 }
 
+void close_loop_inbox(ErlNifEnv *env, ERL_NIF_TERM inbox) {
+    if (LoopInbox *target = get_inbox(env, inbox)) {
+        target->close();
+    }
+}
+
 int32_t take_answer(ErlNifEnv *env, ERL_NIF_TERM inbox, uint64_t *number, ep_answer *answer) {
     *answer = {};
     LoopInbox *source = get_inbox(env, inbox);
@@ -92,6 +116,12 @@ int32_t take_answer(ErlNifEnv *env, ERL_NIF_TERM inbox, uint64_t *number, ep_ans
     answer->value = reply->flat.view();
     answer->owner = reply;
     return 1;
+}
+
+void put_back_answer(ErlNifEnv *env, ERL_NIF_TERM inbox, ep_answer *answer) {
+    if (LoopInbox *target = get_inbox(env, inbox)) {
+        target->put_back(static_cast<Reply *>(std::exchange(answer->owner, nullptr)));
+    }
 }
 
 void destroy_loop_inbox(ErlNifEnv *, void *resource) {

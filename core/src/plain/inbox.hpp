@@ -40,11 +40,10 @@ public:
         return true;
     }
 
-    // Everything there is, oldest first, or nullptr. After begin_poll() it still polls when there is nothing. The owner
-    // only.
+    // Everything there is, oldest first, or nullptr. The owner only.
     Message *take() noexcept {
         Message *head = head_.load(std::memory_order_relaxed); // only to leave the line alone when it is empty
-        if (head == nullptr || head == closed_mark() || head == sleeping_mark()) {
+        if (head == nullptr || head == closed_mark()) {
             return nullptr;
         }
         // Closing may come in between, and must stay.
@@ -97,7 +96,7 @@ public:
     bool begin_poll(WakeFd &wake) noexcept {
         polling_.store(&wake);
         Message *head = nullptr;
-        return head_.compare_exchange_strong(head, sleeping_mark()) || head == sleeping_mark();
+        return head_.compare_exchange_strong(head, sleeping_mark());
     }
     void end_poll() noexcept {
         Message *head = sleeping_mark();

@@ -11,12 +11,17 @@
 namespace ep {
 
 WakeFd::~WakeFd() {
+    close();
+}
+
+void WakeFd::close() noexcept {
     if (read_ != -1) {
-        close(read_);
+        ::close(read_);
     }
     if (write_ != read_) {
-        close(write_);
+        ::close(write_);
     }
+    read_ = write_ = -1;
 }
 
 #if defined(__linux__)

@@ -12,6 +12,8 @@ public:
 
     // False, with errno, when there is none to be had. The owner only; any number of times.
     bool open() noexcept;
+    // For a fd that nobody signals any more. The owner only.
+    void close() noexcept;
     // To poll for reading; -1 before open(). The owner only.
     int fd() const noexcept { return read_; }
     // Makes it readable. Any thread that knows it is open.

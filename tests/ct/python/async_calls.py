@@ -61,6 +61,27 @@ def error_of(name):
     return erlang.run(_error_of(erlang.async_call(name)))
 
 
+class AsksErlang:
+    def __init__(self, pid):
+        pass
+
+    def __del__(self):
+        erlang.call("tell_for_whom")
+
+
+class RunsALoop:
+    def __init__(self, pid):
+        self.pid = pid
+        erlang.run(asyncio.sleep(0))  # what it imports is there
+
+    def __del__(self):
+        async def main():
+            erlang.send(self.pid, "loops")
+            await asyncio.sleep(3600)
+
+        erlang.run(main())
+
+
 def cancelled(pid):
     async def main():
         try:
@@ -173,13 +194,16 @@ def wrong_arguments():
     return problems
 
 
+def _number(timeout):
+    return float(timeout[0].removeprefix("py:")) if isinstance(timeout, tuple) else timeout
+
+
 def gen_call(server, request, timeout=5.0):
-    return erlang.gen_call(server, request, timeout)
+    return erlang.gen_call(server, request, _number(timeout))
 
 
 def gen_call_error(server, request, timeout):
-    if timeout == ("py:nan",):
-        timeout = float("nan")
+    timeout = _number(timeout)
     try:
         erlang.gen_call(server, request, timeout)
     except Exception as error:
