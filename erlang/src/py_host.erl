@@ -29,7 +29,7 @@ handle_cast(_Request, State) ->
 
 -spec handle_info(term(), state()) -> {noreply, state()}.
 handle_info({py_native, {callback, Callback, _, _, _} = Call}, State) ->
-    try
+    _ = try
         py_runner:start(Call)
     catch
         error:system_limit -> py_nif:answer(Callback, error, <<"there is no process left to run it in (+P)">>)

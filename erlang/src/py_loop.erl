@@ -238,14 +238,14 @@ init(Context, Native, Owner) ->
 
 %% What processes that were killed have left. A new row of the same context is another object, and stays.
 sweep() ->
-    Processes = ets:select(?TABLE, [{{'_', {starting, '$1'}}, [], ['$_']}, {{'_', #loop{_ = '_'}}, [], ['$_']}]),
-    [swept(Row) || Row <- Processes],
-    ok.
+    lists:foreach(fun swept/1, ets:tab2list(?TABLE)).
 
 swept({_, {starting, Process}} = Row) ->
     is_process_alive(Process) orelse ets:delete_object(?TABLE, Row);
 swept({_, #loop{process = Process, ref = Ref}} = Row) ->
-    is_process_alive(Process) orelse (ets:delete(?TABLE, Ref) andalso ets:delete_object(?TABLE, Row)).
+    is_process_alive(Process) orelse (ets:delete(?TABLE, Ref) andalso ets:delete_object(?TABLE, Row));
+swept({_Ref, _Context}) ->
+    true.
 
 -spec handle_call(term(), gen_server:from(), map()) -> {reply, term(), map()} | {noreply, map()} | {stop, normal, map()}.
 handle_call(await_start, _From, #{phase := running} = State) ->
