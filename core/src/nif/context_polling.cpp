@@ -33,7 +33,8 @@ uint32_t Context::poll(ep_sleep sleep, void *argument, int64_t nanoseconds, uint
             waits_.fetch_add(1); // until it is over: whom it asks may call before the loop sleeps
         }
     }
-    if (idle && nanoseconds == 0) { // a loop that has work of its own only looks
+    const bool interrupted = request != nullptr && request->interrupted.load() && (flags & EP_POLL_CLEANING) == 0;
+    if (idle && nanoseconds == 0 && !interrupted) { // a loop that has work of its own only looks
         const int32_t ready = sleep(argument, 0);
         return ready > 0 ? EP_POLL_READY : ready == 0 || errno == EINTR ? 0 : EP_POLL_FAILED;
     }
