@@ -24,6 +24,7 @@ from _erlang import Atom, Interrupted, Pid, ProcessError, Ref, Term, atom, call,
 TYPE_CHECKING = False  # known to type checkers under this name
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
     from typing import Any
 
     from . import server
@@ -91,7 +92,7 @@ __all__ = [
 ]
 
 
-from . import _output
+from . import _aside, _output
 
 _output.install()
 
@@ -133,20 +134,26 @@ _LATER = {
 }
 
 
+def _import(name: str) -> ModuleType:
+    import sys
+    from importlib import import_module
+
+    if "asyncio" not in sys.modules:
+        # Not on a thread that may be interrupted in the middle: a package that is half imported stays broken.
+        _aside.run(import_module, name, __name__)
+    return import_module(name, __name__)
+
+
 class SuspensionRequired(BaseException):
     """Named by code written for implementations that suspend Python with an exception. Never raised here."""
 
 
 def __getattr__(name: str) -> Callable[..., Any]:
     if name in _LATER:
-        from importlib import import_module
-
-        globals()[name] = getattr(import_module(_LATER[name], __name__), name)
+        globals()[name] = getattr(_import(_LATER[name]), name)
         return globals()[name]
     if name == "server":  # a module, which importing sets
-        from importlib import import_module
-
-        return import_module(".server", __name__)
+        return _import(".server")
     if _erlang.is_registered(name):
         return _partial(call, name)
     raise AttributeError(

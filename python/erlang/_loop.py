@@ -14,6 +14,7 @@ import typing  # noqa: F401  isort: skip
 import asyncio
 import select
 import selectors
+import sys
 from asyncio import events
 
 import _erlang
@@ -92,6 +93,24 @@ class ErlangEventLoop(asyncio.SelectorEventLoop):
     def __init__(self, selector: str | None = None) -> None:
         """selector: who watches files, this thread ("native") or the VM ("beam"); without it, as it is configured."""
         super().__init__(_make_selector(selector))
+
+    def run_forever(self) -> None:
+        hooks = sys.get_asyncgen_hooks()
+        ran = self._thread_id is not None
+        try:
+            super().run_forever()
+        finally:
+            # What asyncio does at the end, again: an interrupt may have hit just that.
+            if not ran:
+                self._let_go()
+                sys.set_asyncgen_hooks(*hooks)
+
+    def _let_go(self) -> None:
+        self._stopping = False
+        self._thread_id = None
+        if _get_running_loop() is self:
+            events._set_running_loop(None)
+        self._set_coroutine_origin_tracking(False)
 
     def close(self) -> None:
         super().close()

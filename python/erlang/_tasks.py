@@ -267,6 +267,8 @@ def run(number: int, life: _erlang.Ref | None, owner: _erlang.Pid | None) -> str
                     goes_on = tasks.open and _erlang.task_is_open(life) and _alive(owner, (_LOOP, life, _INTERRUPTED))
                     if goes_on:
                         return "interrupted"
+                if life is not None:
+                    _erlang.fail_task(life, _LOOP_STOPPED)  # for the one whose process was killed: nobody gives that up
                     life = owner = None
                 _end(number, tasks)  # not where an exception is handled: all that is raised meanwhile would hold it
                 break

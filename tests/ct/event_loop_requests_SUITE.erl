@@ -6,7 +6,7 @@
 -export([
     a_timeout/1, an_interrupt/1, a_killed_caller/1, a_stopped_context/1, a_killed_context/1,
     an_interrupt_of_a_coroutine_that_computes/1, one_that_cleans_up_nothing/1, a_loop_in_a_thread/1,
-    many_at_once/1, ends_that_race/1, a_loop_holds_no_slot/1
+    many_at_once/1, ends_that_race/1, a_loop_that_was_interrupted_runs_again/1, a_loop_holds_no_slot/1
 ]).
 -export([
     others_are_served_in_between/1, strangers_wait_unless_asked_in/1, a_loop_inside_a_served_request/1,
@@ -140,9 +140,21 @@ ends_that_race(Config) ->
          end,
          {ok, {<<"next">>, N}} = py:call(Ctx, loop_requests, run, [{next, N}])
      end || N <- lists:seq(1, 300)],
-    %% A loop that is interrupted while it is made or closed goes with the garbage.
+    %% Requests that were given up may still run below these. When they are over, a loop that was interrupted while it was
+    %% made or closed goes with the garbage.
+    ep_ct:wait_until(fun() -> ep_ct:alive(requests) =:= 0 end),
     {ok, _} = py:call(Ctx, gc, collect, []),
     ep_expect:idle(Ctx).
+
+%% Wherever the interrupt hits it, where it begins and where it ends.
+a_loop_that_was_interrupted_runs_again(Config) ->
+    Ctx = ctx(Config),
+    {ok, 0} = py:call(Ctx, loop_requests, run_kept, [0]),
+    [begin
+         _ = py:call(Ctx, loop_requests, run_kept, [N], #{timeout => N rem 4}),
+         {ok, {<<"next">>, N}} = py:call(Ctx, loop_requests, run_kept, [{next, N}])
+     end || N <- lists:seq(1, 300)],
+    {ok, none} = py:call(Ctx, loop_requests, close_kept, []).
 
 a_loop_holds_no_slot(Config) ->
     Ctx = ctx(Config),

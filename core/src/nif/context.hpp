@@ -155,6 +155,11 @@ private:
     std::vector<Request *> running_; // the stack of what runs, the top last; guarded as interp_ is, by queue_mutex_
     bool stopping_ = false;          // guarded by queue_mutex_
 
+    struct Dependence {
+        ErlNifPid process;
+        const Request *request; // which it waits for; nullptr: a finalizer
+    };
+
     std::mutex release_mutex_;
     struct Returned {
         uint64_t interpreter;
@@ -169,8 +174,8 @@ private:
     std::mutex interp_mutex_;
     ep_interp *interp_ = nullptr; // guarded by interp_mutex_ for other threads; only this thread writes
 
-    std::atomic<uint32_t> waits_{0};     // frames_.size() and the requests that run a loop, for others
-    std::vector<ErlNifPid> depended_on_; // guarded by queue_mutex_: for whom the frames wait
+    std::atomic<uint32_t> waits_{0};      // frames_.size() and the requests that run a loop, for others
+    std::vector<Dependence> depended_on_; // guarded by queue_mutex_: for whom the frames wait
 
     // The thread's own.
     bool serving_ = false; // between the opening and the closing of the interpreter

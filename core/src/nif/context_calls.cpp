@@ -66,7 +66,7 @@ void Context::begin_wait(Frame &frame) {
         std::lock_guard lock{queue_mutex_};
         ErlNifPid pid;
         enif_set_pid_undefined(&pid); // finalizers run for nobody; it must be a term, since it is compared
-        depended_on_.push_back(frame.request != nullptr ? frame.request->caller : pid);
+        depended_on_.push_back({frame.request != nullptr ? frame.request->caller : pid, frame.request});
     }
     waits_.fetch_add(1);
 }
@@ -190,17 +190,22 @@ Request *Context::next(Admit admit) {
     return request;
 }
 
-// Whether the caller, or one that started it, is a process that runs a callback for this context.
+// Whether the caller, or one that started it, is a process that runs a callback for this context. A process whose request
+// was interrupted waits for it no more: what it asks for next is not for that one, though what its callbacks ask for is.
 bool Context::involved(const Request *request) const {
-    auto runs_callback = [this](const ErlNifPid &pid) {
+    auto waits = [](const Request *other) { return other == nullptr || !other->interrupted.load(); };
+    auto runs_callback = [this](const ErlNifPid &pid, auto counts) {
         return std::any_of(depended_on_.begin(), depended_on_.end(),
-                           [&](const ErlNifPid &other) { return enif_compare_pids(&other, &pid) == 0; }) ||
+                           [&](const Dependence &other) {
+                               return enif_compare_pids(&other.process, &pid) == 0 && counts(other.request);
+                           }) ||
                std::any_of(running_.begin(), running_.end(), [&](const Request *other) {
-                   return other->polls && enif_compare_pids(&other->caller, &pid) == 0;
+                   return other->polls && enif_compare_pids(&other->caller, &pid) == 0 && counts(other);
                });
     };
-    return runs_callback(request->caller) ||
-           std::any_of(request->ancestors, request->ancestors + request->ancestor_count, runs_callback);
+    return runs_callback(request->caller, waits) ||
+           std::any_of(request->ancestors, request->ancestors + request->ancestor_count,
+                       [&](const ErlNifPid &pid) { return runs_callback(pid, [](const Request *) { return true; }); });
 }
 
 bool Context::depends_on(const Request *request) const {

@@ -5,6 +5,8 @@
 #include "nifs.hpp"
 #include "task.hpp"
 
+#include <utility>
+
 namespace ep {
 
 namespace {
@@ -12,6 +14,24 @@ namespace {
 Task *get_task(ErlNifEnv *env, ERL_NIF_TERM term) {
     return get_resource<Task>(env, term, core().types.task);
 }
+
+// Gives a task up that was not submitted.
+class Unsubmitted {
+public:
+    explicit Unsubmitted(Task *task) noexcept : task_(task) {}
+    ~Unsubmitted() { drop(); }
+    Unsubmitted(const Unsubmitted &) = delete;
+    Unsubmitted &operator=(const Unsubmitted &) = delete;
+    void keep() noexcept { task_ = nullptr; }
+    // False: a context that has stopped meanwhile has answered it.
+    bool drop() {
+        Task *task = std::exchange(task_, nullptr);
+        return task == nullptr || give_up(task);
+    }
+
+private:
+    Task *task_;
+};
 
 constexpr uint32_t submission =
     EP_NO_REPLY | Request::callbacks_elsewhere | Request::takes_no_slot | Request::part_of_task;
@@ -34,25 +54,25 @@ template <uint64_t budget> ERL_NIF_TERM submit(ErlNifEnv *env, int argc, const E
     }
     ErlNifPid self;
     ERL_NIF_TERM creator = enif_make_pid(env, enif_self(env, &self));
-    bool over_budget = false;
+    Unsubmitted unsubmitted{task};
     {
         Draft draft{env, context, ref, core().atoms.undefined, submission, budget};
         draft.name(argv[1]);
         draft.name(argv[2]);
         draft.list(enif_make_list(env, 7, argv[3], ref, creator, name[0], name[1], argv[5], argv[6]));
         draft.map(enif_make_new_map(env));
-        over_budget = draft.over_budget();
-        if (!over_budget) {
+        if (!draft.over_budget()) {
             ERL_NIF_TERM submitted = draft.dispatch(EP_OP_CALL);
             if (enif_is_number(env, submitted)) {
+                unsubmitted.keep();
                 return ref;
             }
-            // A context that has stopped meanwhile may have answered; so does this, but not both.
-            give_up(task);
-            return submitted;
+            return unsubmitted.drop() ? submitted : ref;
         }
     }
-    give_up(task);
+    if (!unsubmitted.drop()) {
+        return ref;
+    }
     return on_dirty_scheduler(env, "submit_task", guarded<submit<no_budget>>, argc, argv);
 }
 

@@ -19,6 +19,23 @@ def run(value):
     return erlang.run(main())
 
 
+_kept = []
+
+
+def run_kept(value):
+    """On a loop that stays, whatever happens to this request."""
+    if not _kept:
+        _kept.append(erlang.new_event_loop())
+    loop = _kept[0]
+    loop.call_later(0.001, loop.stop)
+    loop.run_forever()
+    return value
+
+
+def close_kept():
+    _kept.pop().close()
+
+
 def sleep_and_clean_up(pid):
     """Never ends by itself, and cleans up with awaits when it is ended."""
     erlang.run(_sleep_and_clean_up(pid))
