@@ -9,10 +9,17 @@ SIZE = 1024
 
 
 def run(kind, name, *args):
-    """The result of one of the coroutines below on a fresh loop: asyncio's, or ours with the selector of that name."""
+    """The result of one of the coroutines below on a fresh loop: asyncio's, uvloop's, or ours with a selector."""
     if kind == "asyncio":
         return asyncio.run(globals()[name](*args))
-    with asyncio.Runner(loop_factory=lambda: erlang.new_event_loop(kind)) as runner:
+    if kind == "uvloop":
+        from uvloop import new_event_loop
+    else:
+
+        def new_event_loop():
+            return erlang.new_event_loop(kind)
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(globals()[name](*args))
 
 
