@@ -3,6 +3,7 @@
 #include "term_object.hpp"
 
 #include <cerrno>
+#include <climits>
 
 namespace ep {
 
@@ -36,6 +37,9 @@ struct Watched {
         const long set = number == -1 && PyErr_Occurred() ? -1 : wanted == 3 ? PyLong_AsLong(args[2]) : 0;
         if (PyErr_Occurred()) {
             throw py::Raised{};
+        }
+        if (number < INT_MIN || number > INT_MAX) {
+            py::raise(PyExc_OverflowError, "a file descriptor is a C int, not %ld", number);
         }
         fd = static_cast<int>(number);
         directions = static_cast<uint32_t>(set);

@@ -95,7 +95,7 @@ PyMethodDef methods[] = {
     {"loop_change", py::as_function(loop_change), METH_FASTCALL,
      "loop_change(loop, fd, events)\n--\n\nWatch it for other events. ProcessLookupError: it is not watched."},
     {"loop_forget", py::as_function(loop_forget), METH_FASTCALL,
-     "loop_forget(loop, fd)\n--\n\nWatch it no more. The copy is closed when this returns."},
+     "loop_forget(loop, fd)\n--\n\nWatch it no more. The copy is closed when this returns, or soon."},
     {"loop_rearm", loop_rearm, METH_O,
      "loop_rearm(loop)\n--\n\nBefore waiting: have the VM look at what was watched, changed or taken since."},
     {"loop_take", loop_take, METH_O,

@@ -3,8 +3,8 @@
 
 -export([add/4, call_later/3, cancel_timer/2, poll/2]).
 
-%% Longer is no time that anybody sees the end of.
--define(LONGEST, 1 bsl 48).
+%% Milliseconds. Longer is no time that anybody sees the end of, and the VM takes no timer that is much longer.
+-define(LONGEST, 1 bsl 40).
 
 %% @doc See {@link py_nif:add_reader/3}.
 -spec add(py_nif:event_loop(), integer(), py_nif:callback_id(), read | write) ->
@@ -15,10 +15,10 @@ add(Loop, Fd, Id, Direction) ->
 %% @doc See {@link py_nif:call_later/3}.
 -spec call_later(py_nif:event_loop(), non_neg_integer(), py_nif:callback_id()) ->
     {ok, py_nif:loop_timer()} | py_nif:loop_error().
-call_later(Loop, Milliseconds, Id) when is_integer(Milliseconds), Milliseconds >= 0, Milliseconds < ?LONGEST ->
+call_later(Loop, Milliseconds, Id) when is_integer(Milliseconds), Milliseconds >= 0 ->
     case with_worker(Loop, fun() -> py_nif:event_loop_add_timer(Loop, Id) end) of
         {ok, Timer, TimerId, Worker} ->
-            Worker ! {call_later, TimerId, Milliseconds},
+            Worker ! {call_later, TimerId, min(Milliseconds, ?LONGEST)},
             {ok, Timer};
         {error, _} = Error ->
             Error
@@ -53,19 +53,24 @@ with_worker(Loop, Do) ->
 poll(Loop, 0) ->
     py_nif:event_loop_count(Loop);
 poll(Loop, Timeout) when Timeout =:= infinity; is_integer(Timeout), Timeout > 0, Timeout < 1 bsl 32 ->
-    case py_nif:event_loop_wait(Loop) of
-        {ready, N} -> N;
-        {wait, Waiter, Id} -> wait(Loop, Waiter, Id, Timeout);
-        {error, _} = Error -> Error
-    end;
+    wait(Loop, Timeout);
 poll(_Loop, _Timeout) ->
     error(badarg).
 
-wait(Loop, Waiter, Id, Timeout) ->
-    receive
-        {py_event_loop, Id} -> ok
-    after Timeout ->
-        py_nif:event_loop_withdraw(Waiter) orelse receive {py_event_loop, Id} -> ok end
-    end,
-    %% Also so that the loop is in use, and not collected, while the process waits.
-    py_nif:event_loop_count(Loop).
+%% The reference is made where it is received, so that nothing is looked at that was in the mailbox before.
+wait(Loop, Timeout) ->
+    Ref = make_ref(),
+    case py_nif:event_loop_wait(Loop, Ref) of
+        {wait, Waiter} ->
+            receive
+                {py_event_loop, Ref} -> ok
+            after Timeout ->
+                py_nif:event_loop_withdraw(Waiter) orelse receive {py_event_loop, Ref} -> ok end
+            end,
+            %% Also so that the loop is in use, and not collected, while the process waits.
+            py_nif:event_loop_count(Loop);
+        {ready, N} ->
+            N;
+        {error, _} = Error ->
+            Error
+    end.

@@ -6,7 +6,7 @@
 
 -behaviour(gen_server).
 
--export([start_link/1, start_link/2, start_default/1, start/1, register/0]).
+-export([start_link/1, start_link/2, start_default/1, start/1, register/0, for_python/1, beam_selector/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 
 -record(state, {
@@ -24,12 +24,13 @@
 -spec start_link(Name :: term(), py_nif:event_loop()) -> {ok, pid()}.
 start_link(Name, Loop) ->
     %% Not the loop itself, which would never be closed.
-    gen_server:start_link(?MODULE, {Name, py_nif:event_loop_core(Loop)}, options()).
+    gen_server:start_link(?MODULE, {joins, Name, py_nif:event_loop_core(Loop)}, options()).
 
-%% @doc The same without a name, for supervisors.
--spec start_link(py_nif:loop_core()) -> {ok, pid()}.
+%% @doc A worker that is the loop's when this returns, for py_event_worker_sup. `ignore' where there is one, or the loop
+%% is closed.
+-spec start_link(py_nif:loop_core()) -> {ok, pid()} | ignore.
 start_link(Core) ->
-    start_link(undefined, Core).
+    gen_server:start_link(?MODULE, {becomes, Core}, options()).
 
 %% @doc Gives a loop that has no worker one that belongs to the application, or to nobody where that is not running.
 -spec start_default(py_nif:event_loop()) -> ok | {error, term()}.
@@ -40,7 +41,8 @@ start_default(Loop) ->
 -spec start(py_nif:loop_core()) -> ok | {error, term()}.
 start(Core) ->
     case start_somewhere(Core) of
-        {ok, Pid} -> become(Core, Pid);
+        ignore -> ok; % somebody was faster, or has destroyed the loop
+        {ok, _} -> ok; % also undefined, which is what a supervisor says for that
         {error, _} = Error -> Error
     end.
 
@@ -48,30 +50,28 @@ start(Core) ->
 %% registered, files of event loops are watched by the VM unless a loop says otherwise.
 -spec register() -> ok.
 register() ->
-    ok = py_callback:register(<<"$py_event_worker">>, fun([Core]) ->
-        ok = start(Core),
-        none
-    end),
+    %% No funs, which new versions of this module would make an end of.
+    ok = py_callback:register(<<"$py_event_worker">>, ?MODULE, for_python),
     case py_config:event_loop_selector() of
         native -> ok;
-        beam -> py_callback:register(<<"$py_beam_selector">>, fun([]) -> none end)
+        beam -> py_callback:register(<<"$py_beam_selector">>, ?MODULE, beam_selector)
     end.
+
+%% @doc The first of them.
+-spec for_python([py_nif:loop_core()]) -> none.
+for_python([Core]) ->
+    ok = start(Core),
+    none.
+
+%% @doc The second one.
+-spec beam_selector([]) -> none.
+beam_selector([]) ->
+    none.
 
 start_somewhere(Core) ->
     case whereis(py_event_worker_sup) of
-        undefined -> gen_server:start(?MODULE, {undefined, Core}, options());
+        undefined -> gen_server:start(?MODULE, {becomes, Core}, options());
         _ -> py_event_worker_sup:start_worker(Core)
-    end.
-
-become(Core, Pid) ->
-    case py_nif:event_loop_set_worker(Core, Pid) of
-        ok ->
-            ok;
-        {error, refused} ->
-            %% Somebody was faster, or has destroyed the loop, or killed the worker.
-            try gen_server:stop(Pid)
-            catch exit:_ -> ok
-            end
     end.
 
 options() ->
@@ -79,11 +79,20 @@ options() ->
 
 %% ---------------------------------------------------------------------------------------------------------------------
 
-init({Name, Core}) ->
+init({joins, Name, Core}) ->
+    ok = py_nif:event_loop_join(Core),
+    {ok, begun(Name, Core)};
+init({becomes, Core}) ->
+    %% At once, so that there is none that is nobody's worker when whoever wanted it is killed.
+    case py_nif:event_loop_become_worker(Core) of
+        ok -> {ok, begun(undefined, Core)};
+        {error, refused} -> ignore
+    end.
+
+begun(Name, Core) ->
     %% So that it ends with whoever started it also when that ends well.
     process_flag(trap_exit, true),
-    ok = py_nif:event_loop_join(Core),
-    {ok, #state{core = Core, name = Name}}.
+    #state{core = Core, name = Name}.
 
 handle_call(_Request, _From, State) ->
     {reply, {error, unknown_request}, State}.

@@ -22,10 +22,11 @@ init([]) ->
                shutdown => brutal_kill},
     {ok, {#{strategy => simple_one_for_one}, [Worker]}}.
 
--spec start_worker(py_nif:loop_core()) -> {ok, pid()} | {error, term()}.
+%% @doc `undefined': the loop has a worker, or is closed.
+-spec start_worker(py_nif:loop_core()) -> {ok, pid() | undefined} | {error, term()}.
 start_worker(Core) ->
     try supervisor:start_child(?MODULE, [Core]) of
-        {ok, Pid} -> {ok, Pid};
+        {ok, Started} -> {ok, Started};
         {error, _} = Error -> Error
     catch
         exit:_ -> {error, not_running}

@@ -40,9 +40,9 @@
     add_reader/3, remove_reader/2, add_writer/3, remove_writer/2, call_later/3, cancel_timer/2,
     poll_events/2, get_pending/1,
     %% what those are made of: py_event_poll and py_event_worker
-    event_loop_core/1, event_loop_join/1, event_loop_work/1, event_loop_ready/3,
+    event_loop_core/1, event_loop_join/1, event_loop_become_worker/1, event_loop_work/1, event_loop_ready/3,
     event_loop_add/4, event_loop_remove/2, event_loop_add_timer/2, event_loop_remove_timer/2,
-    event_loop_wait/1, event_loop_withdraw/1, event_loop_count/1,
+    event_loop_wait/2, event_loop_withdraw/1, event_loop_count/1,
     %% datagram sockets to try them out with
     create_test_udp_socket/1, sendto_test_udp/4, recvfrom_test_udp/2, set_udp_broadcast/2, close_test_fd/1,
     %% what is alive, for audits and monitoring
@@ -481,7 +481,7 @@ add_writer(Loop, Fd, Id) -> py_event_poll:add(Loop, Fd, Id, write).
 -spec remove_writer(event_loop(), loop_file()) -> ok.
 remove_writer(Loop, File) -> event_loop_remove(Loop, File).
 
-%% @doc Reports `{Id, timer}' after so many milliseconds, once.
+%% @doc Reports `{Id, timer}' after so many milliseconds, once; after 1 bsl 40, which are 34 years, where it is more.
 -spec call_later(event_loop(), non_neg_integer(), callback_id()) -> {ok, loop_timer()} | loop_error().
 call_later(Loop, Milliseconds, Id) -> py_event_poll:call_later(Loop, Milliseconds, Id).
 
@@ -490,7 +490,8 @@ call_later(Loop, Milliseconds, Id) -> py_event_poll:call_later(Loop, Millisecond
 cancel_timer(Loop, Timer) -> py_event_poll:cancel_timer(Loop, Timer).
 
 %% @doc Waits until something can be reported, and says how much; 0 when so many milliseconds are over, or after
-%% event_loop_wakeup/1. The process waits as in a `receive', and no scheduler with it.
+%% event_loop_wakeup/1. The process waits as in a `receive', and no scheduler with it. `{error, no_worker}': files and
+%% timers that were added before are gone with their worker. Where there is another one that is said once.
 -spec poll_events(event_loop(), timeout()) -> non_neg_integer() | loop_error().
 poll_events(Loop, Timeout) -> py_event_poll:poll(Loop, Timeout).
 
@@ -505,6 +506,10 @@ event_loop_core(_Loop) -> ?STUB.
 %% @doc The calling process would be the worker.
 -spec event_loop_join(loop_core()) -> ok.
 event_loop_join(_Core) -> ?STUB.
+
+%% @doc The calling process is the worker, unless there is one, or the loop is closed.
+-spec event_loop_become_worker(loop_core()) -> ok | {error, refused}.
+event_loop_become_worker(_Core) -> ?STUB.
 
 %% @doc Some of what the worker has to do. `closed': its end.
 -spec event_loop_work(loop_core()) -> ok | more | closed.
@@ -529,11 +534,11 @@ event_loop_add_timer(_Loop, _Id) -> ?STUB.
 -spec event_loop_remove_timer(event_loop(), loop_timer()) -> {ok, Id :: non_neg_integer(), Worker :: pid()} | ok.
 event_loop_remove_timer(_Loop, _Timer) -> ?STUB.
 
-%% @doc The calling process is going to be sent `{py_event_loop, Id}', as long as it has the waiter and does not
+%% @doc The calling process is going to be sent `{py_event_loop, Ref}', as long as it has the waiter and does not
 %% withdraw it. `{ready, N}': it need not wait.
--spec event_loop_wait(event_loop()) ->
-    {wait, Waiter :: reference(), Id :: non_neg_integer()} | {ready, non_neg_integer()} | loop_error().
-event_loop_wait(_Loop) -> ?STUB.
+-spec event_loop_wait(event_loop(), Ref :: reference()) ->
+    {wait, Waiter :: reference()} | {ready, non_neg_integer()} | loop_error().
+event_loop_wait(_Loop, _Ref) -> ?STUB.
 
 %% @doc False: the message is in the mailbox.
 -spec event_loop_withdraw(Waiter :: reference()) -> boolean().

@@ -6,7 +6,7 @@
 %%% the request. What cannot be written is dropped; Python code does not fail for that.
 -module(py_output).
 
--export([new_table/0, destination/1, register/0, args/3]).
+-export([new_table/0, destination/1, register/0, args/3, print/1]).
 
 -export_type([destination/0, stream/0]).
 
@@ -54,10 +54,15 @@ register() ->
         os ->
             ok;
         Where ->
-            py_callback:register(?FUNCTION, fun([Stream, Text, Known]) ->
-                put(Where, stream(Stream), Text, Known)
-            end)
+            %% No fun, which new versions of this module would make an end of.
+            ok = persistent_term:put(?MODULE, Where),
+            py_callback:register(?FUNCTION, ?MODULE, print)
     end.
+
+%% @doc The callback.
+-spec print([term()]) -> none.
+print([Stream, Text, Known]) ->
+    put(persistent_term:get(?MODULE), stream(Stream), Text, Known).
 
 %% @doc The arguments of a callback: those that Python gave and, for a line that is printed, what is known here.
 -spec args(Name :: binary() | atom(), [term()], known()) -> [term()].

@@ -23,6 +23,7 @@ class BeamSelector(selectors._BaseSelectorImpl):
         super().__init__()
         self._waiting = NativeSelector()  # for the queue, and for the context whose thread this is used on
         self._loop = None
+        self._unsettled = set()  # files of which it is not known that the core watches them as their keys say
         try:
             self._begin()
         except BaseException:
@@ -38,34 +39,52 @@ class BeamSelector(selectors._BaseSelectorImpl):
         self._waiting.serves_all = value
 
     def register(self, fileobj, events, data=None) -> selectors.SelectorKey:
+        # An interrupt may strike between any two steps of this and what follows.
+        if self._unsettled:
+            self._settle()
         key = super().register(fileobj, events, data)
+        self._unsettled.add(key.fd)
         try:
             self._watch(key.fd, events)
         except BaseException:
-            super().unregister(fileobj)
+            self.unregister(fileobj)
             raise
+        self._unsettled.discard(key.fd)
         return key
 
     def unregister(self, fileobj) -> selectors.SelectorKey:
-        key = super().unregister(fileobj)
-        self._forget(key.fd)
+        fd = self._fileobj_lookup(fileobj)
+        if fd not in self._fd_to_key:
+            raise KeyError(f"{fileobj!r} is not registered")
+        self._unsettled.add(fd)
+        try:
+            self._forget(fd)
+        finally:
+            key = super().unregister(fileobj)
+        self._unsettled.discard(fd)
         return key
 
     def modify(self, fileobj, events, data=None) -> selectors.SelectorKey:
+        if self._unsettled:
+            self._settle()
         key = self._fd_to_key.get(self._fileobj_lookup(fileobj))
         if key is None:
             raise KeyError(f"{fileobj!r} is not registered")
         if events != key.events:
             if not events or events & ~(selectors.EVENT_READ | selectors.EVENT_WRITE):
                 raise ValueError(f"Invalid events: {events!r}")
+            self._unsettled.add(key.fd)
             try:
                 _erlang.loop_change(self._loop, key.fd, events)
             except ProcessLookupError:  # the next select() has it watched again
                 pass
         key = self._fd_to_key[key.fd] = key._replace(events=events, data=data)
+        self._unsettled.discard(key.fd)
         return key
 
     def select(self, timeout: float | None = None) -> list:
+        if self._unsettled:
+            self._settle()
         _erlang.loop_rearm(self._loop)
         self._waiting.select(timeout)
         found = _erlang.loop_take(self._loop)
@@ -92,12 +111,21 @@ class BeamSelector(selectors._BaseSelectorImpl):
 
     def _begin_again(self) -> None:
         """Somebody has killed the worker."""
+        self._unsettled.update(self._fd_to_key)
         self._begin()
-        for key in self._fd_to_key.values():
-            try:
-                _erlang.loop_watch(self._loop, key.fd, key.events)
-            except OSError:  # closed without being unregistered; or this worker is gone, too
-                pass
+        self._settle()
+
+    def _settle(self) -> None:
+        """Has the core watch what there are keys for, and nothing else."""
+        for fd in list(self._unsettled):
+            self._forget(fd)
+            key = self._fd_to_key.get(fd)
+            if key is not None:
+                try:
+                    _erlang.loop_watch(self._loop, fd, key.events)
+                except (OSError, OverflowError):  # closed without being unregistered; or this worker is gone, too
+                    pass
+            self._unsettled.discard(fd)
 
     def _watch(self, fd: int, events: int) -> None:
         try:
@@ -110,5 +138,5 @@ class BeamSelector(selectors._BaseSelectorImpl):
     def _forget(self, fd: int) -> None:
         try:
             _erlang.loop_forget(self._loop, fd)
-        except ProcessLookupError:
+        except (ProcessLookupError, OverflowError):  # it was not watched
             pass

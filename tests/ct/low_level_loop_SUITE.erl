@@ -6,12 +6,12 @@
 -export([suite/0, all/0, init_per_suite/1, end_per_suite/1, init_per_testcase/2, end_per_testcase/2]).
 -export([
     a_reader/1, a_writer/1, both/1, many_loops/1, reported_until_it_is_read/1, in_order/1, timers/1,
-    a_timer_that_is_cancelled/1, polling_waits_as_a_receive_does/1, waking_up/1, several_who_poll/1
+    a_timer_that_is_cancelled/1, timers_nobody_sees/1, polling_waits_as_a_receive_does/1, waking_up/1, several_who_poll/1
 ]).
 -export([
     a_worker_by_hand/1, a_worker_of_another/1, a_worker_ends_with_its_starter/1, a_killed_worker/1,
     a_killed_worker_of_the_user/1, workers_that_are_killed_all_the_time/1, without_the_application/1,
-    the_application_stops/1
+    the_application_stops/1, what_was_lost_is_said/1, several_who_begin/1, killed_while_a_worker_is_started/1
 ]).
 -export([
     what_was_removed_is_not_reported/1, what_was_on_its_way_is_not_reported/1, the_user_closes_his_file/1,
@@ -27,10 +27,10 @@ suite() -> [{timetrap, {seconds, 60}}].
 all() ->
     [
         a_reader, a_writer, both, many_loops, reported_until_it_is_read, in_order, timers, a_timer_that_is_cancelled,
-        polling_waits_as_a_receive_does, waking_up, several_who_poll,
+        timers_nobody_sees, polling_waits_as_a_receive_does, waking_up, several_who_poll,
         a_worker_by_hand, a_worker_of_another, a_worker_ends_with_its_starter, a_killed_worker,
         a_killed_worker_of_the_user, workers_that_are_killed_all_the_time, without_the_application,
-        the_application_stops,
+        the_application_stops, what_was_lost_is_said, several_who_begin, killed_while_a_worker_is_started,
         what_was_removed_is_not_reported, what_was_on_its_way_is_not_reported, the_user_closes_his_file,
         the_number_is_another_files, a_file_that_hangs_up, many_files, files_that_come_and_go,
         a_destroyed_loop, a_loop_nobody_has, a_process_that_dies_while_it_polls, wrong_arguments, no_files,
@@ -166,6 +166,22 @@ a_timer_that_is_cancelled(_Config) ->
         [{4, timer}] = reported(Loop, 1)
     end).
 
+timers_nobody_sees(_Config) ->
+    with_loop(fun(Loop) ->
+        Timers = [begin {ok, Timer} = py_nif:call_later(Loop, Delay, 1), Timer end
+                  || Delay <- [1 bsl 40, 1 bsl 44, 1 bsl 60, 1 bsl 100]],
+        [Worker] = workers(),
+        {ok, _} = py_nif:call_later(Loop, 0, 2),
+        [{2, timer}] = reported(Loop, 1),
+        [ok = py_nif:cancel_timer(Loop, Timer) || Timer <- Timers],
+        [Worker] = workers(),
+        %% So many that they are forgotten elsewhere.
+        [{ok, _} = py_nif:call_later(Loop, 1 bsl 44, 3) || _ <- lists:seq(1, 2000)],
+        [{ok, _} = py_nif:call_later(Loop, 0, 4) || _ <- lists:seq(1, 2000)],
+        [{4, timer}] = lists:usort(reported(Loop, 2000))
+    end),
+    ok = ep_ct:wait_until(fun() -> workers() =:= [] end).
+
 polling_waits_as_a_receive_does(_Config) ->
     with_reader(fun(Loop, Fd, Port, _) ->
         Before = erlang:monotonic_time(millisecond),
@@ -187,7 +203,17 @@ waking_up(_Config) ->
         Polling = ep_background:start(fun() -> py_nif:poll_events(Loop, infinity) end),
         waits(Polling),
         ok = py_nif:event_loop_wakeup(Loop),
-        0 = ep_background:result(Polling)
+        0 = ep_background:result(Polling),
+        %% One that comes with something else is over with that.
+        {ok, _} = py_nif:call_later(Loop, 0, 1),
+        1 = py_nif:poll_events(Loop, 5000),
+        ok = py_nif:event_loop_wakeup(Loop),
+        1 = py_nif:poll_events(Loop, 5000),
+        [{1, timer}] = py_nif:get_pending(Loop),
+        Again = ep_background:start(fun() -> py_nif:poll_events(Loop, infinity) end),
+        waits(Again),
+        ok = py_nif:event_loop_wakeup(Loop),
+        0 = ep_background:result(Again)
     end).
 
 several_who_poll(_Config) ->
@@ -280,6 +306,7 @@ a_killed_worker_of_the_user(_Config) ->
              {ok, Next} = py_event_worker:start_link(N, Loop),
              killed = receive {'DOWN', Monitor, process, Worker, Reason} -> Reason end,
              ok = py_nif:event_loop_set_worker(Loop, Next),
+             {error, no_worker} = py_nif:poll_events(Loop, 0),
              {ok, _} = py_nif:call_later(Loop, 0, N),
              [{N, timer}] = reported(Loop, 1),
              ok = gen_server:stop(Next),
@@ -337,6 +364,65 @@ the_application_stops(_Config) ->
         {error, no_worker} = py_nif:poll_events(Loop, 5000),
         ok = application:start(erlang_python)
     end).
+
+%% Also when there is another worker before somebody polls.
+what_was_lost_is_said(_Config) ->
+    with_reader(fun(Loop, Fd, Port, _) ->
+        [begin
+             {ok, _} = py_nif:call_later(Loop, 3_600_000, 1),
+             kill_worker(),
+             {ok, File} = py_nif:add_reader(Loop, Fd, 2),
+             {error, no_worker} = Ask(),
+             ok = send(Fd, <<"x">>, Port),
+             [{2, read}] = reported(Loop, 1),
+             {ok, {<<"x">>, _}} = py_nif:recvfrom_test_udp(Fd, 10),
+             ok = py_nif:remove_reader(Loop, File)
+         end || Ask <- [
+            fun() -> py_nif:poll_events(Loop, infinity) end, fun() -> py_nif:poll_events(Loop, 0) end,
+            fun() -> py_nif:get_pending(Loop) end
+        ]],
+        Polling = ep_background:start(fun() -> py_nif:poll_events(Loop, infinity) end),
+        waits(Polling),
+        kill_worker(),
+        {ok, _} = py_nif:call_later(Loop, 3_600_000, 1),
+        {error, no_worker} = ep_background:result(Polling)
+    end).
+
+kill_worker() ->
+    [Worker] = workers(),
+    Monitor = monitor(process, Worker),
+    exit(Worker, kill),
+    receive {'DOWN', Monitor, process, Worker, killed} -> ok end.
+
+several_who_begin(_Config) ->
+    [with_loop(fun(Loop) ->
+        Beginning = [ep_background:start(fun() ->
+            receive go -> py_nif:call_later(Loop, 3_600_000, 1) end
+        end) || _ <- lists:seq(1, 8)],
+        [ep_background:pid(One) ! go || One <- Beginning],
+        [{ok, _} = Result || Result <- ep_background:results(Beginning)],
+        [_] = [Worker || Worker <- workers(), is_process_alive(Worker), is_worker_of(Worker, Loop)]
+    end) || _ <- lists:seq(1, 200)],
+    ok = ep_ct:wait_until(fun() -> workers() =:= [] end).
+
+is_worker_of(Worker, Loop) ->
+    py_nif:event_loop_set_worker(Loop, Worker) =:= ok.
+
+killed_while_a_worker_is_started(_Config) ->
+    [begin
+         ok = sys:suspend(py_event_worker_sup),
+         try
+             Starting = ep_background:start(fun() ->
+                 {ok, Loop} = py_nif:event_loop_new(),
+                 py_nif:call_later(Loop, 3_600_000, 1)
+             end),
+             waits(Starting),
+             ok = ep_background:kill(Starting)
+         after
+             ok = sys:resume(py_event_worker_sup)
+         end
+     end || _ <- lists:seq(1, 10)],
+    ok = ep_ct:wait_until(fun() -> workers() =:= [] end).
 
 %% ---------------------------------------------------------------------------------------------------------------------
 %% Files that go
@@ -544,7 +630,7 @@ wrong_arguments(_Config) ->
     ]],
     [?assertError(badarg, py_nif:add_reader(Loop, One, 1)) || One <- [x, 1.0, 1 bsl 40, <<>>]],
     [?assertError(badarg, py_nif:add_reader(Loop, Fd, Id)) || Id <- [x, -1, 1 bsl 64, <<>>]],
-    [?assertError(badarg, py_nif:call_later(Loop, Delay, 1)) || Delay <- [x, -1, 1.0, 1 bsl 60]],
+    [?assertError(badarg, py_nif:call_later(Loop, Delay, 1)) || Delay <- [x, -1, 1.0, infinity]],
     [?assertError(badarg, py_nif:call_later(Loop, 1, Id)) || Id <- [x, -1]],
     [?assertError(badarg, py_nif:poll_events(Loop, Timeout)) || Timeout <- [x, -1, 1.0, 1 bsl 32]],
     [?assertError(badarg, py_nif:cancel_timer(Loop, One)) || One <- [make_ref(), File, 1]],

@@ -7,7 +7,8 @@
 -export([
     numbers_used_again/1, in_threads/1, armed_again/1, closed_means_closed/1, connections/1, never_unregistered/1,
     refusals/1, selectors_by_name/1, a_killed_worker/1, loops_nobody_closes/1, a_context_that_is_killed/1,
-    a_configuration_that_cannot_be/1, nothing_is_left_behind/1
+    a_configuration_that_cannot_be/1, sockets_that_linger/1, a_suspended_worker/1, interrupts/1, watched_twice/1,
+    new_versions/1, nothing_is_left_behind/1
 ]).
 
 suite() -> [{timetrap, {seconds, 120}}].
@@ -18,7 +19,8 @@ groups() ->
     ep_selectors:groups([
         numbers_used_again, in_threads, armed_again, closed_means_closed, connections, never_unregistered, refusals,
         selectors_by_name, a_killed_worker, loops_nobody_closes, a_context_that_is_killed,
-        a_configuration_that_cannot_be, nothing_is_left_behind
+        a_configuration_that_cannot_be, sockets_that_linger, a_suspended_worker, interrupts, watched_twice,
+        new_versions, nothing_is_left_behind
     ]).
 
 init_per_suite(Config) -> ep_ct:init_suite(Config).
@@ -55,7 +57,7 @@ never_unregistered(Config) ->
 refusals(Config) ->
     [[
         <<"KeyError">>, <<"ValueError">>, <<"ValueError">>, <<"EBADF">>, <<"ValueError">>, <<"EPERM">>, <<"KeyError">>,
-        <<"KeyError">>, <<"ValueError">>
+        <<"KeyError">>, <<"OverflowError">>, <<"ValueError">>
     ], 2] = quietly(Config, refusals, []).
 
 selectors_by_name(Config) ->
@@ -104,6 +106,55 @@ a_configuration_that_cannot_be(_Config) ->
         ok = application:set_env(erlang_python, event_loop_selector, Was),
         ok = application:start(erlang_python)
     end.
+
+%% The last copy of such a socket is closed when its peer has received all, or after a minute.
+%% No scheduler waits for that.
+sockets_that_linger(Config) ->
+    none = does(Config, begin_lingering, [60]),
+    ok = ep_ct:wait_until(fun() -> workers() =:= [] end),
+    1 = ep_ct:alive(watched_files),
+    none = does(Config, end_lingering, []),
+    ok = ep_ct:wait_until(fun() -> ep_ct:alive(watched_files) =:= 0 end).
+
+a_suspended_worker(Config) ->
+    Suspend = fun([]) -> [ok = sys:suspend(Pid) || Pid <- workers()], none end,
+    Resume = fun([]) -> [ok = sys:resume(Pid) || Pid <- workers()], none end,
+    ep_ct:with_function(suspend_workers, Suspend, fun() ->
+        ep_ct:with_function(resume_workers, Resume, fun() ->
+            [100, Seconds] = does(Config, with_suspended_worker, [<<"suspend_workers">>, <<"resume_workers">>, 100]),
+            true = Seconds < 10 % one wait of half a second, and not a hundred
+        end)
+    end).
+
+interrupts(Config) ->
+    Ctx = proplists:get_value(ctx, Config),
+    Me = self(),
+    0 = ep_ct:alive(watched_files),
+    none = does(Config, begin_interrupted, []),
+    [begin
+         Churning = ep_background:start(fun() ->
+             py:call(Ctx, selector_churn, interrupted, [Me], #{timeout => infinity})
+         end),
+         ok = ep_expect:message(<<"churning">>),
+         receive after N rem 4 -> ok end,
+         ok = py_context:interrupt(Ctx),
+         _ = ep_background:result(Churning),
+         Known = does(Config, known_after_interrupt, []),
+         ok = ep_ct:wait_until(fun() -> ep_ct:alive(watched_files) =:= Known end),
+         none = does(Config, no_more_known, [])
+     end || N <- lists:seq(1, 200)],
+    none = does(Config, end_interrupted, []).
+
+watched_twice(Config) ->
+    [<<"FileExistsError">>, 1] = does(Config, watched_twice, []).
+
+%% What is registered for Python outlives versions of its modules.
+new_versions(Config) ->
+    [begin
+         _ = code:purge(Module),
+         {module, Module} = code:load_file(Module)
+     end || Module <- [py_event_worker, py_output], _ <- [1, 2, 3]],
+    3 = does(Config, new_loops, [3]).
 
 %% ---------------------------------------------------------------------------------------------------------------------
 

@@ -190,7 +190,8 @@ typedef struct ep_host {
     int32_t (*loop_fd)(ep_event_loop *loop);
     /* Begins to watch a file, which the loop knows by this file descriptor, though it watches a copy; for other
        directions; and no more. The copy is closed when loop_forget returns, which waits for the VM and must not be
-       attached. 0, or an errno; ESRCH without a worker, or for a file that is not watched. [any-thread] */
+       attached; or later, when that has not done so within half a second. 0, or an errno; ESRCH without a worker, or
+       for a file that is not watched; EEXIST for one that is. [any-thread] */
     int32_t (*loop_watch)(ep_event_loop *loop, int32_t fd, uint32_t directions);
     int32_t (*loop_change)(ep_event_loop *loop, int32_t fd, uint32_t directions);
     int32_t (*loop_forget)(ep_event_loop *loop, int32_t fd);

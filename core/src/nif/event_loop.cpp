@@ -1,11 +1,13 @@
 #include "event_loop.hpp"
 
+#include "../plain/detached_thread.hpp"
 #include "callback.hpp"
 #include "core.hpp"
 #include "posix_error.hpp"
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <new>
 #include <utility>
 
@@ -17,6 +19,27 @@ namespace {
 constexpr int tasks_at_once = 64;
 // A queue that is shorter is not gone through for what has been removed.
 constexpr size_t fewest_stale = 64;
+// So many timers are freed at once on a scheduler: more take too long.
+constexpr size_t freed_here = 500;
+// How long Python waits for a worker to let go of a file. It takes microseconds, unless somebody has suspended it.
+constexpr std::chrono::milliseconds patience{500};
+
+template <class Map> void *free_map(void *map) {
+    delete static_cast<Map *>(map);
+    return nullptr;
+}
+
+// Frees it on a thread of its own where that takes long.
+template <class Map> void discard(Map &map) {
+    if (map.size() <= freed_here) {
+        map.clear();
+        return;
+    }
+    auto moved = std::make_unique<Map>(std::exchange(map, {}));
+    if (start_detached(free_map<Map>, moved.get()) == 0) {
+        moved.release();
+    }
+}
 
 } // namespace
 
@@ -30,6 +53,12 @@ EventLoop::EventLoop() {
     Counters::add(core().counters.event_loops, 1);
 }
 
+// There are no files any more, since each has a reference to it.
+EventLoop::~EventLoop() {
+    discard(entries_);
+    discard(timers_);
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // The worker
 
@@ -40,7 +69,20 @@ void EventLoop::join(const ErlNifPid &worker) {
 
 bool EventLoop::set_worker(ErlNifEnv *env, const ErlNifPid &worker) {
     std::lock_guard lock{mutex_};
-    if (closed_ || candidate_.pid != worker.pid) {
+    return candidate_.pid == worker.pid && engage(env, worker);
+}
+
+bool EventLoop::become_worker(ErlNifEnv *env, const ErlNifPid &worker) {
+    std::lock_guard lock{mutex_};
+    if (!engage(env, worker)) {
+        return false;
+    }
+    candidate_ = worker;
+    return true;
+}
+
+bool EventLoop::engage(ErlNifEnv *env, const ErlNifPid &worker) {
+    if (closed_) {
         return false;
     }
     if (state_ == State::runs && worker_.pid == worker.pid) {
@@ -52,15 +94,18 @@ bool EventLoop::set_worker(ErlNifEnv *env, const ErlNifPid &worker) {
     if (enif_monitor_process(env, this, &worker, nullptr) != 0) {
         return false;
     }
-    forsake(); // the one before may have ended a moment ago
+    forsake();
     worker_ = worker;
-    state_ = State::runs;
+    if (std::exchange(state_, State::runs) == State::runs) {
+        lose(env); // the one before has ended a moment ago
+    }
     return true;
 }
 
 // What the worker was to do, and the timers it would have told of. Its files see to themselves.
 void EventLoop::forsake() {
     told_ = false;
+    late_ = false;
     for (; next_task_ < tasks_.size(); ++next_task_) {
         if (LoopFile *file = tasks_[next_task_].file) {
             enif_release_resource(file); // destroyed later, by a thread of the VM
@@ -68,10 +113,13 @@ void EventLoop::forsake() {
     }
     tasks_.clear();
     next_task_ = 0;
-    for (auto entry = entries_.begin(); entry != entries_.end();) {
-        const bool lost = entry->second.file == nullptr && entry->second.pending == 0;
-        entry = lost ? entries_.erase(entry) : std::next(entry);
-    }
+    discard(timers_);
+}
+
+// Whoever polls next is told, even if there is another worker by then.
+void EventLoop::lose(ErlNifEnv *env) {
+    lost_ = true;
+    announce(env);
 }
 
 void EventLoop::worker_down(ErlNifEnv *env, const ErlNifPid &worker) {
@@ -79,7 +127,7 @@ void EventLoop::worker_down(ErlNifEnv *env, const ErlNifPid &worker) {
     if (state_ == State::runs && worker_.pid == worker.pid) {
         state_ = State::died;
         forsake();
-        announce(env);
+        lose(env);
     }
 }
 
@@ -102,14 +150,13 @@ bool EventLoop::next(Task &task, uint8_t &directions, ErlNifPid &worker, Work &o
     }
     tasks_.clear();
     next_task_ = 0;
-    while (closed_ && !entries_.empty()) {
+    if (closed_ && !entries_.empty()) {
         task.id = 0;
         task.file = erase(entries_.begin());
-        if (task.file != nullptr) {
-            return true;
-        }
+        return true;
     }
     told_ = false;
+    late_ = false;
     otherwise = closed_ ? Work::over : Work::done;
     return false;
 }
@@ -123,20 +170,40 @@ EventLoop::Work EventLoop::work(ErlNifEnv *env) {
         if (!next(task, directions, worker, otherwise)) {
             return otherwise;
         }
+        if (task.file == nullptr) {
+            continue; // a timer of a closed loop
+        }
         if (task.id == 0) {
             task.file->close(env);
         } else if (task.file->arm(env, worker, directions) == LoopFile::Armed::failed) {
-            ready(env, task.id, directions); // whoever uses it sees what is wrong
+            failed(env, task.id, directions);
         }
         enif_release_resource(task.file);
     }
     return Work::more;
 }
 
-void EventLoop::ready(ErlNifEnv *env, uint64_t id, uint8_t what) {
+// Whoever uses it sees what is wrong.
+void EventLoop::failed(ErlNifEnv *env, uint64_t id, uint8_t directions) {
     std::lock_guard lock{mutex_};
     const auto found = entries_.find(id);
-    if (found == entries_.end() || closed_) {
+    if (found != entries_.end() && !closed_) {
+        found->second.failed = true;
+        push(env, id, found->second, static_cast<uint8_t>(directions & found->second.wanted));
+    }
+}
+
+void EventLoop::ready(ErlNifEnv *env, uint64_t id, uint8_t what) {
+    std::lock_guard lock{mutex_};
+    if (closed_) {
+        return;
+    }
+    if (const auto timer = timers_.find(id); timer != timers_.end()) {
+        entries_.emplace(id, Entry{nullptr, timer->second, for_timer});
+        timers_.erase(timer);
+    }
+    const auto found = entries_.find(id);
+    if (found == entries_.end()) {
         return; // it was on its way when the file, or the timer, was removed
     }
     Entry &entry = found->second;
@@ -173,9 +240,8 @@ void EventLoop::push(ErlNifEnv *env, uint64_t id, Entry &entry, uint8_t what) {
 void EventLoop::announce(ErlNifEnv *env) {
     for (LoopWaiter *waiter : std::exchange(waiters_, {})) {
         waiter->listed = false;
-        ErlNifEnv *message = take_env();
-        enif_send(env, &waiter->pid, message,
-                  enif_make_tuple2(message, core().atoms.py_event_loop, enif_make_uint64(message, waiter->id)));
+        ErlNifEnv *message = std::exchange(waiter->message, nullptr);
+        enif_send(env, &waiter->pid, message, enif_make_tuple2(message, core().atoms.py_event_loop, waiter->ref));
         give_env(message);
     }
     if (wake_fd_ != nullptr) {
@@ -208,7 +274,7 @@ LoopFile *EventLoop::erase(Entries::iterator entry) {
 
 // It is to be armed by rearm().
 void EventLoop::disarm(uint64_t id, Entry &entry) {
-    if (!std::exchange(entry.unarmed, true)) {
+    if (!entry.failed && !std::exchange(entry.unarmed, true)) {
         unarmed_.push_back(id);
     }
 }
@@ -236,6 +302,9 @@ void EventLoop::close(ErlNifEnv *env) {
     announce(env);
     // A reference to it may linger as garbage of some process; what it has must not.
     wake_fd_.reset();
+    discard(timers_);
+    pending_ = {};
+    unarmed_ = {};
     Counters::add(core().counters.event_loops, -1);
 }
 
@@ -245,6 +314,13 @@ void EventLoop::close(ErlNifEnv *env) {
 void EventLoop::check() const {
     if (closed_) {
         throw LoopRefusal::closed;
+    }
+}
+
+void EventLoop::check_worker() {
+    const bool lost = std::exchange(lost_, false);
+    if (lost || (state_ == State::died && ready_ == 0)) {
+        throw LoopRefusal::no_worker;
     }
 }
 
@@ -302,34 +378,38 @@ uint64_t EventLoop::add_timer(uint64_t key, ErlNifPid &worker) {
         throw LoopRefusal::no_worker;
     }
     const uint64_t id = core().next_unique.fetch_add(1);
-    entries_.emplace(id, Entry{nullptr, key, for_timer});
+    timers_.emplace(id, key);
     worker = worker_;
     return id;
 }
 
 bool EventLoop::remove_timer(uint64_t id, ErlNifPid &worker) {
     std::lock_guard lock{mutex_};
-    const auto found = entries_.find(id);
-    if (found != entries_.end()) {
+    timers_.erase(id);
+    if (const auto found = entries_.find(id); found != entries_.end()) {
         erase(found);
     }
     worker = worker_;
     return state_ == State::runs;
 }
 
-EventLoop::Waiting EventLoop::wait(ErlNifEnv *env, LoopWaiter *waiter) {
+EventLoop::Waiting EventLoop::wait(ErlNifEnv *env, LoopWaiter *waiter, ERL_NIF_TERM ref) {
     rearm(env);
     std::lock_guard lock{mutex_};
     check();
-    if (ready_ > 0 || std::exchange(woken_, false)) {
-        return {false, 0, ready_};
+    const bool woken = std::exchange(woken_, false);
+    if (ready_ == 0 && woken && !lost_) {
+        return {false, 0};
     }
-    if (state_ == State::died) {
-        throw LoopRefusal::no_worker;
+    check_worker();
+    if (ready_ > 0) {
+        return {false, ready_};
     }
     waiters_.push_back(waiter);
+    waiter->message = take_env();
+    waiter->ref = enif_make_copy(waiter->message, ref);
     waiter->listed = true;
-    return {true, waiter->id, 0};
+    return {true, 0};
 }
 
 bool EventLoop::withdraw(LoopWaiter *waiter) {
@@ -338,6 +418,7 @@ bool EventLoop::withdraw(LoopWaiter *waiter) {
         return false;
     }
     waiters_.erase(std::find(waiters_.begin(), waiters_.end(), waiter));
+    give_env(std::exchange(waiter->message, nullptr));
     return true;
 }
 
@@ -345,9 +426,7 @@ size_t EventLoop::count(ErlNifEnv *env) {
     rearm(env);
     std::lock_guard lock{mutex_};
     check();
-    if (ready_ == 0 && state_ == State::died) {
-        throw LoopRefusal::no_worker;
-    }
+    check_worker();
     return ready_;
 }
 
@@ -379,10 +458,15 @@ int EventLoop::watch(int fd, uint8_t directions) noexcept {
         int error = 0;
         try {
             std::lock_guard lock{mutex_};
+            if (const auto known = by_fd_.find(fd); known != by_fd_.end() && entries_.count(known->second) > 0) {
+                throw PosixError{EEXIST};
+            }
             disarm(file->id(), insert(nullptr, file, static_cast<uint64_t>(fd), directions));
             by_fd_[fd] = file->id();
         } catch (LoopRefusal) {
             error = ESRCH;
+        } catch (const PosixError &refused) {
+            error = refused.number;
         }
         enif_release_resource(file);
         return error;
@@ -401,12 +485,14 @@ int EventLoop::change(int fd, uint8_t directions) noexcept {
         return ESRCH; // its worker has ended
     }
     mask(found->second, directions);
+    found->second.failed = false;
     disarm(known->second, found->second);
     return 0;
 }
 
 int EventLoop::forget(int fd) noexcept {
     LoopFile *file = nullptr;
+    bool waits = true;
     {
         std::lock_guard lock{mutex_};
         const auto known = by_fd_.find(fd);
@@ -424,15 +510,20 @@ int EventLoop::forget(int fd) noexcept {
             tasks_.push_back({0, file});
             tell(nullptr);
         }
+        waits = !late_;
     }
-    file->wait_closed();
+    // One wait is enough for a worker that is suspended: the others do theirs later, too.
+    if (waits && !file->wait_closed(patience)) {
+        std::lock_guard lock{mutex_};
+        late_ = state_ == State::runs && told_;
+    }
     enif_release_resource(file);
     return 0;
 }
 
 bool EventLoop::has_worker() {
     std::lock_guard lock{mutex_};
-    return state_ == State::runs;
+    return state_ == State::runs && !lost_;
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

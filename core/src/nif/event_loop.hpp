@@ -36,6 +36,7 @@ public:
     };
 
     EventLoop();
+    ~EventLoop();
     EventLoop(const EventLoop &) = delete;
     EventLoop &operator=(const EventLoop &) = delete;
 
@@ -43,6 +44,8 @@ public:
     // or the loop is closed.
     void join(const ErlNifPid &worker);
     bool set_worker(ErlNifEnv *env, const ErlNifPid &worker);
+    // Both at once.
+    bool become_worker(ErlNifEnv *env, const ErlNifPid &worker);
     void worker_down(ErlNifEnv *env, const ErlNifPid &worker);
     // Some of what the worker has to do: to arm files, and to let go of them. [in its NIF]
     enum class Work : uint8_t { done, more, over };
@@ -61,25 +64,25 @@ public:
     uint64_t add_timer(uint64_t key, ErlNifPid &worker);
     bool remove_timer(uint64_t id, ErlNifPid &worker);
     // How many are ready, when nothing has to be waited for; else makes the process wait. It is sent
-    // {py_event_loop, Id} when something is ready, and when it is to look. Throws LoopRefusal.
+    // {py_event_loop, Ref} when something is ready, and when it is to look. Throws LoopRefusal, once also when files and
+    // timers were lost with a worker that has a successor by now.
     struct Waiting {
         bool waits;
-        uint64_t id;
         size_t ready;
     };
-    Waiting wait(ErlNifEnv *env, LoopWaiter *waiter);
+    Waiting wait(ErlNifEnv *env, LoopWaiter *waiter, ERL_NIF_TERM ref);
     bool withdraw(LoopWaiter *waiter); // false: it was sent its message
     size_t count(ErlNifEnv *env);      // throws LoopRefusal
     void wake(ErlNifEnv *env);         // whoever waits, else the next one
 
     // For Python's selectors. A file is known by the descriptor that Python has for it. 0 or an errno; ESRCH without a
-    // worker.
+    // worker, EEXIST for one that is watched.
     int open_fd() noexcept; // readable when something is ready, or the worker has ended; -1 with errno
     int watch(int fd, uint8_t directions) noexcept;
     int change(int fd, uint8_t directions) noexcept;
-    // The file has been let go of when this returns. Not on a thread of the VM.
+    // The file has been let go of when this returns, unless its worker does not work. Not on a thread of the VM.
     int forget(int fd) noexcept;
-    bool has_worker();
+    bool has_worker(); // the one it has always had
 
     // What is ready, at most so many, in the order it became so; each is reported again after the next rearm().
     template <class Each> void take(size_t most, Each each);
@@ -88,18 +91,20 @@ public:
 
 private:
     struct Entry {
-        LoopFile *file; // a counted reference; nullptr: a timer
+        LoopFile *file; // a counted reference; nullptr: a timer that is over
         uint64_t key;
         uint8_t wanted;
         uint8_t pending = 0;
         bool listed = false;  // in pending_
         bool unarmed = false; // in unarmed_
+        bool failed = false;  // the VM refuses it: reported once, and not armed
     };
     using Entries = std::unordered_map<uint64_t, Entry>;
     struct Task {
         uint64_t id;    // of a file to be armed,
         LoopFile *file; // or a counted reference to one to be closed
     };
+    using Timers = std::unordered_map<uint64_t, uint64_t>;
     enum class State : uint8_t { none, runs, died };
 
     // With mutex_.
@@ -108,10 +113,14 @@ private:
     void push(ErlNifEnv *env, uint64_t id, Entry &entry, uint8_t what);
     void mask(Entry &entry, uint8_t wanted);
     void disarm(uint64_t id, Entry &entry);
+    bool engage(ErlNifEnv *env, const ErlNifPid &worker);
     void forsake();
+    void lose(ErlNifEnv *env);
+    void failed(ErlNifEnv *env, uint64_t id, uint8_t directions);
     void tell(ErlNifEnv *env);
     void announce(ErlNifEnv *env);
     void check() const;
+    void check_worker();
     bool next(Task &task, uint8_t &directions, ErlNifPid &worker, Work &otherwise);
 
     std::mutex mutex_;
@@ -119,9 +128,12 @@ private:
     bool closed_ = false;                     //
     bool told_ = false;                       // a message to the worker is on its way
     bool woken_ = false;                      //
+    bool lost_ = false;                       // a worker has ended, which nobody was told yet
+    bool late_ = false;                       // the worker has not done in time what it was told
     ErlNifPid worker_{};                      // while it runs
     ErlNifPid candidate_{};                   // what has joined last
     Entries entries_;                         // by id
+    Timers timers_;                           // by id, those that are not over
     std::unordered_map<int, uint64_t> by_fd_; // those of Python
     std::vector<uint64_t> pending_;           // in order; what is not pending any more is left out when it is taken
     size_t ready_ = 0;                        // how many are pending
@@ -141,8 +153,9 @@ struct LoopHandle {
 struct LoopWaiter {
     EventLoop *loop; // a counted reference
     ErlNifPid pid;
-    uint64_t id;
-    bool listed; // guarded by the loop's mutex
+    ErlNifEnv *message; // guarded by the loop's mutex, as all that follows: what has the reference,
+    ERL_NIF_TERM ref;   // while it is listed
+    bool listed;
 };
 
 // What a process has of a timer.
@@ -199,7 +212,7 @@ template <class Each> void EventLoop::take(size_t most, Each each) {
         }
     }
     pending_.erase(pending_.begin(), pending_.begin() + static_cast<ptrdiff_t>(i));
-    if (wake_fd_ != nullptr && (ready_ > 0 || state_ == State::died)) {
+    if (wake_fd_ != nullptr && (ready_ > 0 || state_ == State::died || lost_)) {
         wake_fd_->signal();
     }
 }

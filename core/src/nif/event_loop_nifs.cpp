@@ -76,6 +76,15 @@ ERL_NIF_TERM nif_event_loop_join(ErlNifEnv *env, int, const ERL_NIF_TERM argv[])
     return core().atoms.ok;
 }
 
+ERL_NIF_TERM nif_event_loop_become_worker(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
+    ErlNifPid self;
+    enif_self(env, &self);
+    if (get_loop(env, argv[0]).become_worker(env, self)) {
+        return core().atoms.ok;
+    }
+    return make_error(env, enif_make_atom(env, "refused"));
+}
+
 // Loop, Pid
 ERL_NIF_TERM nif_event_loop_set_worker(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
     EventLoop &loop = get_loop(env, argv[0]);
@@ -157,17 +166,20 @@ ERL_NIF_TERM nif_event_loop_remove_timer(ErlNifEnv *env, int, const ERL_NIF_TERM
     return enif_make_tuple3(env, core().atoms.ok, enif_make_uint64(env, timer->id), enif_make_pid(env, &worker));
 }
 
-// {ready, N}, or {wait, Waiter, Id}
+// Loop, Ref: {ready, N}, or {wait, Waiter}
 ERL_NIF_TERM nif_event_loop_wait(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
     EventLoop &loop = get_loop(env, argv[0]);
+    if (!enif_is_ref(env, argv[1])) {
+        throw BadArgument{};
+    }
     return answered(env, [&] {
-        LoopWaiter content{&loop, {}, core().next_unique.fetch_add(1), false};
+        LoopWaiter content{&loop, {}, nullptr, 0, false};
         enif_self(env, &content.pid);
         enif_keep_resource(&loop);
         ERL_NIF_TERM term = make_resource(env, core().types.loop_waiter, content);
         auto *waiter = get_resource<LoopWaiter>(env, term, core().types.loop_waiter);
-        const EventLoop::Waiting waiting = loop.wait(env, waiter);
-        return waiting.waits ? enif_make_tuple3(env, core().atoms.wait, term, enif_make_uint64(env, waiting.id))
+        const EventLoop::Waiting waiting = loop.wait(env, waiter, argv[1]);
+        return waiting.waits ? enif_make_tuple2(env, core().atoms.wait, term)
                              : enif_make_tuple2(env, core().atoms.ready, enif_make_uint64(env, waiting.ready));
     });
 }

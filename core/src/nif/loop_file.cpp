@@ -1,5 +1,6 @@
 #include "loop_file.hpp"
 
+#include "../plain/detached_thread.hpp"
 #include "../plain/spin.hpp"
 #include "core.hpp"
 #include "event_loop.hpp"
@@ -7,11 +8,46 @@
 
 #include <cerrno>
 #include <fcntl.h>
+#include <memory>
 #include <new>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 namespace ep {
+
+namespace {
+
+// Closing the last descriptor of a socket whose owner wants it to linger waits for the peer, and that of a terminal for
+// the line: for seconds, also when it is said not to block.
+bool may_wait(int fd) noexcept {
+    linger set{};
+    socklen_t size = sizeof(set);
+    if (getsockopt(fd, SOL_SOCKET, SO_LINGER, &set, &size) == 0) {
+        return set.l_onoff != 0 && set.l_linger > 0;
+    }
+    return isatty(fd) != 0;
+}
+
+// What is closed on a thread of its own.
+struct Closing {
+    int fd;
+    LoopFile *file; // a counted reference, or nullptr when nobody can wait for it any more
+    void (*closed)(LoopFile *);
+};
+
+void *close_slowly(void *argument) {
+    const std::unique_ptr<Closing> closing{static_cast<Closing *>(argument)};
+    ::close(closing->fd);
+    closing->closed(closing->file);
+    return nullptr;
+}
+
+void count_closed() noexcept {
+    Counters::add(core().counters.watched_files, -1);
+}
+
+} // namespace
 
 LoopFile *LoopFile::make(EventLoop *loop, uint64_t id, int fd) {
     struct stat found {};
@@ -35,7 +71,7 @@ LoopFile::LoopFile(EventLoop *loop, uint64_t id, int fd) noexcept : loop_(loop),
 }
 
 LoopFile::~LoopFile() {
-    close_unarmed(); // the VM holds a reference to those it knows
+    close_unarmed(false); // the VM holds a reference to those it knows
     enif_release_resource(loop_);
 }
 
@@ -78,7 +114,7 @@ void LoopFile::close(ErlNifEnv *env) noexcept {
     }
 }
 
-bool LoopFile::close_unarmed() noexcept {
+bool LoopFile::close_unarmed(bool held) noexcept {
     std::lock_guard lock{mutex_};
     if (closing_) {
         return true;
@@ -87,21 +123,53 @@ bool LoopFile::close_unarmed() noexcept {
         return false;
     }
     closing_ = true;
-    stopped();
+    stopped(held);
     return true;
 }
 
-void LoopFile::wait_closed() noexcept {
-    if (!spin([this] { return closed_.load() != 0; })) {
-        closed_.wait(0);
+bool LoopFile::wait_closed(std::chrono::milliseconds patience) noexcept {
+    if (spin([this] { return closed_.load(); })) {
+        return true;
     }
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    while (!closed_.load() && std::chrono::steady_clock::now() < deadline) {
+        parker_.park(deadline);
+    }
+    return closed_.load();
 }
 
-void LoopFile::stopped() noexcept {
+// This is a scheduler, mostly, which must not wait.
+void LoopFile::stopped(bool held) noexcept {
+    if (may_wait(fd_)) {
+        const auto closed_later = [](LoopFile *file) {
+            if (file == nullptr) {
+                count_closed();
+            } else {
+                file->closed();
+                enif_release_resource(file);
+            }
+        };
+        auto *closing = new (std::nothrow) Closing{fd_, held ? this : nullptr, closed_later};
+        if (held) {
+            enif_keep_resource(this);
+        }
+        if (closing != nullptr && start_detached(close_slowly, closing) == 0) {
+            return;
+        }
+        // Where there are no more threads waiting here is better than a file that is never closed.
+        delete closing;
+        if (held) {
+            enif_release_resource(this); // not the last one
+        }
+    }
     ::close(fd_);
-    Counters::add(core().counters.watched_files, -1);
-    closed_.store(1);
-    closed_.notify_all();
+    closed();
+}
+
+void LoopFile::closed() noexcept {
+    count_closed();
+    closed_.store(true);
+    parker_.unpark();
 }
 
 void destroy_loop_file(ErlNifEnv *, void *resource) {
@@ -109,7 +177,7 @@ void destroy_loop_file(ErlNifEnv *, void *resource) {
 }
 
 void stop_loop_file(ErlNifEnv *, void *resource, ErlNifEvent, int) {
-    static_cast<LoopFile *>(resource)->stopped();
+    static_cast<LoopFile *>(resource)->stopped(true);
 }
 
 void loop_file_worker_down(ErlNifEnv *env, void *resource, ErlNifPid *, ErlNifMonitor *) {

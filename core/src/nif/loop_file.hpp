@@ -1,7 +1,10 @@
 // A file that the VM watches for an event loop.
 #pragma once
 
+#include "../plain/parker.hpp"
+
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <erl_nif.h>
 #include <mutex>
@@ -40,15 +43,18 @@ public:
     // NIF of a process, or in a callback of a resource.
     void close(ErlNifEnv *env) noexcept;
     // The same where the VM does not know it yet, or has been told already. False: close() is to be called. Any thread.
-    bool close_unarmed() noexcept;
-    // Until the copy is closed, which somebody has to have asked for. Any thread but those of the VM.
-    void wait_closed() noexcept;
+    bool close_unarmed() noexcept { return close_unarmed(true); }
+    // Until the copy is closed, which somebody has to have asked for; not for ever, since that may take as long as other
+    // processes like. False: it is closed later. Any thread but those of the VM, and one at a time.
+    bool wait_closed(std::chrono::milliseconds patience) noexcept;
 
-    // The VM has let go. Whatever thread it likes.
-    void stopped() noexcept;
+    // The VM has let go. Whatever thread it likes. `held`: as long as this runs there is a reference.
+    void stopped(bool held) noexcept;
 
 private:
     LoopFile(EventLoop *loop, uint64_t id, int fd) noexcept;
+    bool close_unarmed(bool held) noexcept;
+    void closed() noexcept;
 
     EventLoop *const loop_; // a counted reference
     const uint64_t id_;
@@ -57,7 +63,8 @@ private:
     bool selected_ = false;         // guarded by mutex_: the VM knows it
     bool closing_ = false;          // guarded by mutex_
     std::atomic<uint8_t> armed_{0}; // set with mutex_
-    std::atomic<int> closed_{0};
+    std::atomic<bool> closed_{false};
+    Parker parker_; // of who waits for that
 };
 
 void destroy_loop_file(ErlNifEnv *env, void *resource);

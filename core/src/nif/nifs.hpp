@@ -80,6 +80,7 @@ ERL_NIF_TERM nif_event_loop_new(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 ERL_NIF_TERM nif_event_loop_destroy(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 ERL_NIF_TERM nif_event_loop_core(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 ERL_NIF_TERM nif_event_loop_join(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_event_loop_become_worker(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 ERL_NIF_TERM nif_event_loop_set_worker(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 ERL_NIF_TERM nif_event_loop_work(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 ERL_NIF_TERM nif_event_loop_ready(ErlNifEnv *, int, const ERL_NIF_TERM[]);

@@ -6,9 +6,15 @@ import os
 import random
 import selectors
 import socket
+import struct
 import threading
+import time
 
+import _erlang
 import erlang
+from erlang._beam import BeamSelector
+
+_kept = {}
 
 
 def _pair():
@@ -225,6 +231,7 @@ def refusals():
         lambda: selector.register(regular, selectors.EVENT_READ),
         lambda: selector.modify(there, selectors.EVENT_READ),
         lambda: selector.unregister(there),
+        lambda: selector.register((1 << 32) + there.fileno(), selectors.EVENT_READ),
     ):
         try:
             attempt()
@@ -234,6 +241,7 @@ def refusals():
         except Exception as error:
             raised.append(type(error).__name__)
     os.close(regular)
+    selector.select(0)
     kept = len(selector.get_map())
     selector.unregister(here)
     here.close()
@@ -306,3 +314,150 @@ def left_open(count):
             del selector
         gc.collect()
     return count
+
+
+def begin_lingering(seconds):
+    """A socket that lingers, closed by everybody but the VM, and by that soon; with data its peer does not read."""
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    listening.bind(("127.0.0.1", 0))
+    listening.listen()
+    here = socket.socket()
+    here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    here.connect(listening.getsockname())
+    there, _ = listening.accept()
+    listening.close()
+    here.setblocking(False)
+    here.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, seconds))
+    selector = BeamSelector()
+    selector.register(here, selectors.EVENT_WRITE)
+    while not selector.select(10):  # so that the VM knows it
+        pass
+    try:
+        while True:
+            here.send(b"x" * 65536)
+    except BlockingIOError:
+        pass
+    here.close()
+    _kept["peer"] = there
+    selector.close()
+
+
+def end_lingering():
+    """The peer of that reads all there is, to the end."""
+    there = _kept.pop("peer")
+    while there.recv(65536):
+        pass
+    there.close()
+
+
+def with_suspended_worker(suspend, resume, count):
+    """How many files were closed in the end that were unregistered while the worker did nothing; how long that took."""
+    pairs = [_pair() for _ in range(count)]
+    selector = BeamSelector()
+    unseen = {here for here, _ in pairs}
+    for here, _ in pairs:
+        selector.register(here, selectors.EVENT_WRITE)
+    while unseen:
+        unseen -= {key.fileobj for key, _ in selector.select(10)}
+    erlang.call(suspend)
+    before = time.monotonic()
+    for here, there in pairs:
+        selector.unregister(here)
+        here.close()
+        try:
+            there.recv(1)
+            raise AssertionError("the VM has closed it")
+        except BlockingIOError:
+            pass
+    seconds = time.monotonic() - before
+    erlang.call(resume)
+    closed = 0
+    for _, there in pairs:
+        there.settimeout(10)
+        closed += there.recv(1) == b""
+        there.close()
+    # It is waited for again.
+    here, there = _pair()
+    selector.register(here, selectors.EVENT_WRITE)
+    while not selector.select(10):
+        pass
+    selector.unregister(here)
+    here.close()
+    assert there.recv(1) == b""
+    there.close()
+    selector.close()
+    return [closed, seconds]
+
+
+def begin_interrupted():
+    here, there = _pair()
+    _kept["churn"] = (BeamSelector(), here, there)
+
+
+def interrupted(pid):
+    """Registers and unregisters a file until it is interrupted."""
+    selector, here, _ = _kept["churn"]
+    try:
+        erlang.send(pid, "churning")
+        while True:
+            selector.register(here, selectors.EVENT_READ)
+            selector.unregister(here)
+    except erlang.Interrupted:
+        pass
+
+
+def known_after_interrupt():
+    """How many files the selector has after its next select()."""
+    selector, here, _ = _kept["churn"]
+    selector.select(0)
+    return len(selector.get_map())
+
+
+def no_more_known():
+    """Unregisters what was left registered, which is reported until then."""
+    selector, here, _ = _kept["churn"]
+    if len(selector.get_map()):
+        selector.modify(here, selectors.EVENT_WRITE)
+        while not selector.select(10):
+            pass
+        selector.unregister(here)
+
+
+def end_interrupted():
+    selector, here, there = _kept.pop("churn")
+    selector.close()
+    here.close()
+    there.close()
+
+
+def watched_twice():
+    """What the core says when it is to watch what it watches; how many files are reported."""
+    here, there = _pair()
+    selector = BeamSelector()
+    selector.register(here, selectors.EVENT_WRITE)
+    try:
+        _erlang.loop_watch(selector._loop, here.fileno(), selectors.EVENT_READ)
+        raised = "nothing"
+    except OSError as error:
+        raised = type(error).__name__
+    reported = len(selector.select(10))
+    selector.close()
+    here.close()
+    there.close()
+    return [raised, reported]
+
+
+def new_loops(count):
+    """How many loops the VM watches a file for."""
+    seen = 0
+    for _ in range(count):
+        print("a loop")
+        here, there = _pair()
+        selector = BeamSelector()
+        selector.register(here, selectors.EVENT_WRITE)
+        seen += len(selector.select(10))
+        selector.close()
+        here.close()
+        there.close()
+    return seen
