@@ -149,7 +149,7 @@ private:
             sink_.term(EP_TAG_TERM, term); // a bitstring of a size not divisible by eight
         } else if (binary.size <= max_inline_binary) {
             sink_.data(small, binary.data, binary.size);
-            charge(binary.size / 64);
+            charge(binary.size / 32); // memory that is touched for the first time on both sides, most likely
         } else {
             sink_.term(big, term);
             charge(10);
