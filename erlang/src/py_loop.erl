@@ -200,13 +200,9 @@ sessions(#loop{process = Process}) ->
 %% ---------------------------------------------------------------------------------------------------------------------
 %% gen_server
 
--spec start_link(pid(), pid()) -> {ok, pid()} | {error, term()}.
+-spec start_link(pid(), pid()) -> gen_server:start_ret().
 start_link(Context, Owner) ->
-    case gen_server:start_link(?MODULE, {Context, Owner}, []) of
-        {ok, Pid} -> {ok, Pid};
-        {error, _} = Error -> Error;
-        ignore -> {error, context_stopped}
-    end.
+    gen_server:start_link(?MODULE, {Context, Owner}, []).
 
 -spec init({pid(), pid()}) -> {ok, map()} | {stop, term()}.
 init({Context, Owner}) ->

@@ -12,13 +12,9 @@
 -define(CHOSEN(Name), {'$py_loop_pool', Name}).
 
 %% @doc Starts a pool by that name. What it is like is asked once, now.
--spec start_link(atom(), options()) -> {ok, pid()} | {error, term()}.
+-spec start_link(atom(), options()) -> gen_server:start_ret().
 start_link(Name, Options) ->
-    case gen_server:start_link({local, Name}, ?MODULE, {Name, Options}, []) of
-        {ok, Pid} -> {ok, Pid};
-        {error, _} = Error -> Error;
-        ignore -> {error, ignore}
-    end.
+    gen_server:start_link({local, Name}, ?MODULE, {Name, Options}, []).
 
 %% @doc The loop of the calling process.
 -spec loop(atom()) -> {ok, py_loop:loop()} | {error, term()}.

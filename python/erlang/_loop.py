@@ -100,12 +100,12 @@ class ErlangEventLoop(asyncio.SelectorEventLoop):
         try:
             super().run_forever()
         finally:
-            # What asyncio does at the end, again: an interrupt may have hit just that.
             if not ran:
                 self._let_go()
                 sys.set_asyncgen_hooks(*hooks)
 
     def _let_go(self) -> None:
+        """Make good for an interrupt that hit the beginning or the end of run_forever() itself."""
         self._stopping = False
         self._thread_id = None
         if _get_running_loop() is self:

@@ -61,12 +61,6 @@ class _Loop(ErlangEventLoop):
         else:
             super().call_exception_handler(context)
 
-    def let_go(self) -> None:
-        """Make good for an interrupt that hit the beginning or the end of run_forever() itself."""
-        if self._thread_id is not None:
-            self._thread_id = None
-            events._set_running_loop(None)
-
 
 if sys.version_info >= (3, 12):
 
@@ -191,7 +185,7 @@ class TaskLoop:
         loop = self.loop
         if loop.is_closed():
             return
-        loop.let_go()
+        loop._let_go()
         cleaning = self._clean_up()
         try:
             for task in list(self._futures):
@@ -203,7 +197,7 @@ class TaskLoop:
             pass  # a task has stopped the loop
         finally:
             cleaning.close()
-            loop.let_go()
+            loop._let_go()
             for future in asyncio.all_tasks(loop):
                 future._log_destroy_pending = False  # as asyncio itself says that it is known
             self._running.clear()
@@ -261,7 +255,7 @@ def run(number: int, life: _erlang.Ref | None, owner: _erlang.Pid | None) -> str
                         _loops[number] = tasks = TaskLoop()
                     if _alive(owner, (_LOOP, life, _RUNS)):
                         _run_on(tasks)
-                tasks.loop.let_go()
+                tasks.loop._let_go()
                 if goes_on:
                     # If it was not stopped, it was interrupted.
                     goes_on = tasks.open and _erlang.task_is_open(life) and _alive(owner, (_LOOP, life, _INTERRUPTED))
