@@ -2,6 +2,7 @@
 
 #include <erlang_python/convert/utf8.hpp>
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 
@@ -91,8 +92,28 @@ Builder::Value Builder::object(ErlNifEnv *env, ERL_NIF_TERM handle) {
     return object;
 }
 
-Builder::Value Builder::opaque(ep_tag tag, ErlNifEnv *, ERL_NIF_TERM term) {
+// The class in Python of what a reference of a plugin stands for.
+py::Ref Builder::handle_class(const char *path) {
     ModuleState &state = *interpreter_.state;
+    py::Ref key = py::Ref::check(PyUnicode_FromString(path));
+    PyObject *known = nullptr;
+    if (py::check(py::compat::dict_get(state.handle_classes.get(), key.get(), &known)) == 1) {
+        return py::Ref::steal(known);
+    }
+    const std::string text = path;
+    const size_t colon = std::min(text.find(':'), text.size() - 1);
+    py::Ref module = py::Ref::check(PyImport_ImportModule(text.substr(0, colon).c_str()));
+    py::Ref found = py::Ref::check(PyObject_GetAttrString(module.get(), text.c_str() + colon + 1));
+    return py::Ref::check(py::compat::dict_set_default(state.handle_classes.get(), key.get(), found.get()));
+}
+
+Builder::Value Builder::opaque(ep_tag tag, ErlNifEnv *env, ERL_NIF_TERM term) {
+    ModuleState &state = *interpreter_.state;
+    const char *path = tag == EP_TAG_REF ? engine().host->python_class(env, term) : nullptr;
+    if (path != nullptr) {
+        py::Ref ref = make_term_object(state.ref.get(), term, box());
+        return py::Ref::check(PyObject_CallOneArg(handle_class(path).get(), ref.get()));
+    }
     PyObject *type = tag == EP_TAG_REF          ? state.ref.get()
                      : tag == EP_TAG_REMOTE_PID ? state.pid.get()
                                                 : state.term.get();

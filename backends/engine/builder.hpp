@@ -62,6 +62,7 @@ public:
 private:
     static ep_slice inspect(ErlNifEnv *env, ERL_NIF_TERM binary);
     TermBox *box();
+    py::Ref handle_class(const char *path);
 
     Interpreter &interpreter_;
     AtomStrings *strings_;

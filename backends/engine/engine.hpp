@@ -27,6 +27,10 @@ struct ModuleState {
     py::Ref process_error, interrupted; // exceptions
     py::Ref wrong_interpreter;          // a ReferenceError that becomes {error, env_wrong_interpreter}
     py::Ref atoms;                      // {name: erlang.Atom}
+    py::Ref handle, buffer_handle, plugin_function, waker; // types
+    py::Ref plugin_error;                                  // an exception
+    py::Ref pending;                                       // what stands for no result yet
+    py::Ref handle_classes;                                // {"module:Class": the class}
 
     // Of what stands for the next step of a request (erlang._scheduling); set once, when somebody imports that.
     static constexpr size_t marker_kinds = 2;
@@ -128,6 +132,7 @@ void set_current_interp(ep_interp *interp) noexcept;
 void set_up_interpreter(Interpreter &interpreter);
 // Gives a context that is attached its namespace.
 void set_up_context(ep_interp &interp);
+PyModuleDef *erlang_module_definition() noexcept;
 // Puts the module _erlang into the attached interpreter's sys.modules.
 py::Ref add_module(Interpreter &interpreter);
 

@@ -114,6 +114,12 @@ PyObject *answer_task(PyObject *module, PyObject *const *args, Py_ssize_t count)
 PyObject *fail_task(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
 PyObject *task_is_open(PyObject *module, PyObject *task) noexcept;
 
+// plugins.cpp
+void add_plugin_types(PyObject *module, ModuleState &state);
+PyObject *plugin_function(PyObject *module, PyObject *args) noexcept;
+PyObject *plugin_wait(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
+PyObject *plugin_poll(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
+
 // loops.cpp
 PyObject *loop_new(PyObject *module, PyObject *) noexcept;
 PyObject *loop_term(PyObject *module, PyObject *loop) noexcept;

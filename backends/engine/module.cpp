@@ -100,6 +100,16 @@ PyMethodDef methods[] = {
      "loop_rearm(loop)\n--\n\nBefore waiting: have the VM look at what was watched, changed or taken since."},
     {"loop_take", loop_take, METH_O,
      "loop_take(loop)\n--\n\n[(fd, events)] of what is ready. None: there is no worker any more."},
+    {"plugin_function", plugin_function, METH_VARARGS,
+     "plugin_function(plugin, name, arity)\n--\n\nA function of a plugin. What it has not got yet is PENDING. "
+     "ImportError: the plugin is not loaded, or has no such function."},
+    {"plugin_wait", py::as_function(plugin_wait), METH_FASTCALL,
+     "plugin_wait(function, timeout, *args)\n--\n\nCall it, and wait for so many seconds, or None, until it has what "
+     "it is asked for. PENDING: the time is over."},
+    {"plugin_poll", py::as_function(plugin_poll), METH_FASTCALL,
+     "plugin_poll(function, inbox, number, before, *args)\n--\n\nCall it for an event loop. A Waker: it has nothing "
+     "yet, and an answer of that number comes to the inbox when it is worth calling again, with this as `before`. It is "
+     "to be kept until then."},
     {"store_get", py::as_function(store_get), METH_FASTCALL,
      "store_get(store, key, default)\n--\n\nA value of py_state (None) or of a SharedDict, or the default."},
     {"store_put", py::as_function(store_put), METH_FASTCALL,
@@ -135,6 +145,10 @@ int execute(PyObject *module) noexcept {
         state.atoms = py::Ref::check(PyDict_New());
         state.process_error =
             add_exception(module, "ProcessError", "The process a message was for is not alive.", PyExc_Exception);
+        add_plugin_types(module, state);
+        state.plugin_error =
+            add_exception(module, "PluginError", "What a function of a plugin could not do; args[0] is the reason.",
+                          PyExc_RuntimeError);
         state.interrupted = add_exception(module, "Interrupted",
                                           "The request this code runs for timed out, was interrupted, or its context "
                                           "is stopping. Not an Exception, so that code that catches those ends, too.",
@@ -153,9 +167,11 @@ int execute(PyObject *module) noexcept {
 int traverse(PyObject *module, visitproc visit, void *arg) {
     auto *state = static_cast<ModuleState *>(PyModule_GetState(module));
     if (state != nullptr) {
-        for (PyObject *object : {state->pid.get(), state->ref.get(), state->atom.get(), state->term.get(),
-                                 state->view.get(), state->process_error.get(), state->interrupted.get(),
-                                 state->wrong_interpreter.get(), state->atoms.get()}) {
+        for (PyObject *object :
+             {state->pid.get(), state->ref.get(), state->atom.get(), state->term.get(), state->view.get(),
+              state->process_error.get(), state->interrupted.get(), state->wrong_interpreter.get(), state->atoms.get(),
+              state->handle.get(), state->buffer_handle.get(), state->plugin_function.get(), state->waker.get(),
+              state->plugin_error.get(), state->pending.get(), state->handle_classes.get()}) {
             Py_VISIT(object);
         }
         for (PyObject *marker : state->schedule_markers) {
@@ -205,6 +221,10 @@ PyModuleDef definition = {
 };
 
 } // namespace
+
+PyModuleDef *erlang_module_definition() noexcept {
+    return &definition;
+}
 
 // Not by the table of builtin modules: that is one for all interpreters, also for those that Python code starts by itself
 // (concurrent.interpreters), which have no context to go through; and two backends of one Python have a module each.

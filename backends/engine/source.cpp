@@ -214,7 +214,7 @@ void Source::viewed(FlatWriter &sink, PyObject *view) const {
 void Source::term(FlatWriter &sink, View v) const {
     auto *type = reinterpret_cast<PyObject *>(Py_TYPE(v));
     if (type == state_.pid.get() || type == state_.ref.get() || type == state_.atom.get() ||
-        type == state_.term.get()) {
+        type == state_.term.get() || PyObject_TypeCheck(v, reinterpret_cast<PyTypeObject *>(state_.handle.get()))) {
         TermObject *object = as_term_object(v);
         if (object->box != nullptr) {
             sink.term(EP_TAG_TERM, object->term);

@@ -1,5 +1,7 @@
 #include "term_object.hpp"
 
+#include "functions.hpp"
+
 #include <cstring>
 
 namespace ep {
@@ -76,6 +78,58 @@ py::Ref make_view_type(PyObject *module) {
     return py::Ref::check(PyType_FromModuleAndSpec(module, &spec, nullptr));
 }
 
+// What a reference of a plugin becomes: classes in Python derive from it, whose instances go back to Erlang as the
+// reference.
+PyObject *new_handle(PyTypeObject *type, PyObject *args, PyObject *) noexcept {
+    return guarded([&] {
+        PyObject *handle = PyTuple_GET_SIZE(args) > 0 ? PyTuple_GET_ITEM(args, 0) : nullptr;
+        auto *module = PyType_GetModuleByDef(type, erlang_module_definition());
+        if (module == nullptr) {
+            throw py::Raised{};
+        }
+        ModuleState &state = state_of(module);
+        const bool fits =
+            handle != nullptr && (reinterpret_cast<PyObject *>(Py_TYPE(handle)) == state.ref.get() ||
+                                  PyObject_TypeCheck(handle, reinterpret_cast<PyTypeObject *>(state.handle.get())));
+        if (!fits || as_term_object(handle)->box == nullptr) {
+            py::raise(PyExc_TypeError, "%s() takes the erlang.Ref that Erlang knows it by, not %.100s", type->tp_name,
+                      handle != nullptr ? Py_TYPE(handle)->tp_name : "nothing");
+        }
+        return make_term_object(reinterpret_cast<PyObject *>(type), as_term_object(handle)->term,
+                                as_term_object(handle)->box);
+    });
+}
+
+// By way of the method _export, which Python 3.11 has no other name for.
+int export_buffer(PyObject *self, Py_buffer *buffer, int flags) noexcept {
+    PyObject *memory = PyObject_CallMethod(self, "_export", nullptr);
+    if (memory == nullptr) {
+        buffer->obj = nullptr;
+        return -1;
+    }
+    const int status = PyObject_GetBuffer(memory, buffer, flags);
+    Py_DECREF(memory);
+    return status;
+}
+
+py::Ref make_handle_type(PyObject *module, const char *name, const char *doc, PyObject *base) {
+    PyType_Slot slots[] = {
+        {Py_tp_new, reinterpret_cast<void *>(new_handle)},
+        {Py_tp_dealloc, reinterpret_cast<void *>(dealloc<TermObject>)},
+        {Py_tp_repr, reinterpret_cast<void *>(repr)},
+        {Py_tp_hash, reinterpret_cast<void *>(hash)},
+        {Py_tp_richcompare, reinterpret_cast<void *>(compare)},
+        {Py_tp_doc, const_cast<char *>(doc)},
+        {base != nullptr ? Py_bf_getbuffer : 0, reinterpret_cast<void *>(export_buffer)},
+        {0, nullptr},
+    };
+    PyType_Spec spec{name, sizeof(TermObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_IMMUTABLETYPE,
+                     slots};
+    py::Ref type = py::Ref::check(PyType_FromModuleAndSpec(module, &spec, base));
+    py::check(PyModule_AddObjectRef(module, std::strchr(name, '.') + 1, type.get()));
+    return type;
+}
+
 template <class Object> Object *allocate(PyObject *type) {
     auto *python_type = reinterpret_cast<PyTypeObject *>(type);
     auto *object = reinterpret_cast<Object *>(python_type->tp_alloc(python_type, 0));
@@ -112,6 +166,11 @@ void add_term_types(PyObject *module, ModuleState &state) {
                   "An Erlang term with no Python form (a fun, a port, a bitstring). Comes back as it was.", repr);
     state.atom = make_type(module, "erlang.Atom", "An Erlang atom, made by erlang.atom(name).", atom_str);
     state.view = make_view_type(module);
+    state.handle = make_handle_type(module, "erlang.Handle",
+                                    "What a reference of a plugin is in Python; goes back to Erlang as that.", nullptr);
+    state.buffer_handle = make_handle_type(
+        module, "erlang.BufferHandle", "A handle with the buffer protocol: that of what its method _export() returns.",
+        state.handle.get());
 }
 
 } // namespace ep

@@ -35,7 +35,10 @@ start_runtime() ->
             _ = [py_config:num_contexts(), py_config:paths(), py_config:imports(), py_config:setup_timeout(),
                  py_config:max_spans(), py_config:output(), py_config:event_loop_pool_size(),
                  py_config:event_loop_pool_mode(), py_config:event_loop_selector()],
-            readable(py_nif:start_runtime());
+            case py_plugin:load() of
+                ok -> readable(py_nif:start_runtime());
+                {error, _} = Error -> readable(Error)
+            end;
         {error, Reason} ->
             {error, {py_nif_not_loaded, Reason}}
     end.

@@ -6,7 +6,8 @@
 
 -export([
     native/0, num_contexts/0, context_mode/0, max_concurrent/0, imports/0, paths/0, setup_timeout/0, max_spans/0,
-    output/0, event_loop_pool_size/0, event_loop_pool_mode/0, event_loop_selector/0
+    output/0, event_loop_pool_size/0, event_loop_pool_mode/0, event_loop_selector/0,
+    plugins/0
 ]).
 
 -define(APP, erlang_python).
@@ -88,6 +89,17 @@ event_loop_pool_mode() ->
 -spec event_loop_selector() -> native | beam.
 event_loop_selector() ->
     checked(event_loop_selector, application:get_env(?APP, event_loop_selector, native), fun selector/1).
+
+%% @doc Which plugins are loaded.
+-spec plugins() -> all | [binary()].
+plugins() ->
+    checked(plugins, application:get_env(?APP, plugins, all), fun plugins/1).
+
+plugins(all) -> all;
+plugins(Names) -> [plugin(Name) || Name <- Names].
+
+plugin(Name) when is_atom(Name) -> atom_to_binary(Name);
+plugin(Name) -> text(Name).
 
 positive(Key, Default) ->
     checked(Key, application:get_env(?APP, Key, Default), fun count/1).

@@ -45,6 +45,9 @@
     event_loop_wait/2, event_loop_withdraw/1, event_loop_count/1,
     %% datagram sockets to try them out with
     create_test_udp_socket/1, sendto_test_udp/4, recvfrom_test_udp/2, set_udp_broadcast/2, close_test_fd/1,
+    %% plugins
+    load_plugins/1, plugin_wait/4, waker_done/2,
+    plugin_call/2, plugin_call/3, plugin_call/4, plugin_call/5, plugin_call/6, plugin_call/7, plugin_call/8,
     %% what is alive, for audits and monitoring
     counters/0
 ]).
@@ -90,6 +93,12 @@
 %% The loop was destroyed; or its worker has ended.
 
 -export_type([context/0, env/0, object/0, task/0, handle/0, flags/0, name/0, submitted/0, mode/0, feed/0]).
+-type plugin() :: atom().
+-type plugin_result() :: ok | {ok, term()} | pending | {error, {plugin_not_loaded, plugin()} | term()}.
+-type waker() :: reference().
+%% A process's wait for a plugin.
+
+-export_type([plugin/0, plugin_result/0, waker/0]).
 -export_type([event_loop/0, loop_core/0, loop_file/0, loop_timer/0, callback_id/0, loop_error/0]).
 
 load() ->
@@ -573,9 +582,50 @@ set_udp_broadcast(_Fd, _On) -> ?STUB.
 close_test_fd(_Fd) -> ?STUB.
 
 %% ---------------------------------------------------------------------------------------------------------------------
+%% Plugins. {@link py_plugin} is made of this.
+
+%% @doc Opens the plugins that are wanted; others are not to be had any more. What is returned of one of them is why it
+%% is not to be had.
+-spec load_plugins(all | [binary()]) -> [{Name :: binary(), Code :: atom(), Text :: binary()}].
+load_plugins(_Wanted) -> ?STUB.
+
+%% @doc Calls a function of a plugin with up to six arguments. `pending': it has not got what it is asked for yet.
+-spec plugin_call(plugin(), Function :: atom()) -> plugin_result().
+plugin_call(_Plugin, _Function) -> ?STUB.
+
+-spec plugin_call(plugin(), atom(), term()) -> plugin_result().
+plugin_call(_Plugin, _Function, _A) -> ?STUB.
+
+-spec plugin_call(plugin(), atom(), term(), term()) -> plugin_result().
+plugin_call(_Plugin, _Function, _A, _B) -> ?STUB.
+
+-spec plugin_call(plugin(), atom(), term(), term(), term()) -> plugin_result().
+plugin_call(_Plugin, _Function, _A, _B, _C) -> ?STUB.
+
+-spec plugin_call(plugin(), atom(), term(), term(), term(), term()) -> plugin_result().
+plugin_call(_Plugin, _Function, _A, _B, _C, _D) -> ?STUB.
+
+-spec plugin_call(plugin(), atom(), term(), term(), term(), term(), term()) -> plugin_result().
+plugin_call(_Plugin, _Function, _A, _B, _C, _D, _E) -> ?STUB.
+
+-spec plugin_call(plugin(), atom(), term(), term(), term(), term(), term(), term()) -> plugin_result().
+plugin_call(_Plugin, _Function, _A, _B, _C, _D, _E, _F) -> ?STUB.
+
+%% @doc The same, but when it is pending `{py_wake, Ref}' comes as soon as it is worth calling again, once; the wait is
+%% over when the waker is given back, or forgotten.
+-spec plugin_wait(plugin(), atom(), [term()], reference()) ->
+    ok | {ok, term()} | {error, term()} | {pending, waker()}.
+plugin_wait(_Plugin, _Function, _Arguments, _Ref) -> ?STUB.
+
+%% @doc Gives a waker back, once; says whether its message has been sent, or is just being. If it has been, CalledAgain
+%% says whether plugin_wait/4 was called again since.
+-spec waker_done(waker(), CalledAgain :: boolean()) -> boolean().
+waker_done(_Waker, _CalledAgain) -> ?STUB.
+
+%% ---------------------------------------------------------------------------------------------------------------------
 
 %% @doc How many of each thing are alive: contexts, threads, requests, callbacks, envs, objects, lent (memory of
 %% Python that binaries look at), messages, slots, stores, loop_inboxes (where asyncio loops wait for Erlang), tasks,
-%% event_loops, watched_files (that the VM has copies of), atoms_left.
+%% wakers (waits for plugins), plugin_resources, event_loops, watched_files (that the VM has copies of), atoms_left.
 -spec counters() -> #{atom() => non_neg_integer()}.
 counters() -> ?STUB.

@@ -27,6 +27,21 @@ class _Answers:
         _erlang.call_async(self._inbox, number, name, *args)
         self._waiting[number] = future
 
+    async def wait_for(self, loop: asyncio.AbstractEventLoop, function: object, args: tuple) -> object:
+        """What a function of a plugin returns as soon as it is not PENDING."""
+        waker = None
+        while True:
+            number = self._number = self._number + 1
+            result = _erlang.plugin_poll(function, self._inbox, number, waker, *args)
+            if type(result) is not _erlang.Waker:
+                return result
+            waker = result  # the wait ends when this is forgotten
+            future = self._waiting[number] = loop.create_future()
+            try:
+                await future
+            finally:
+                self._waiting.pop(number, None)
+
     def close(self, close_inbox=_erlang.close_inbox) -> None:
         """Nobody watches it any more."""
         inbox, self._inbox = self._inbox, None
@@ -54,7 +69,7 @@ class _Answers:
 _answers: WeakKeyDictionary[asyncio.AbstractEventLoop, ref[_Answers]] = WeakKeyDictionary()
 
 
-def _begin(loop: asyncio.AbstractEventLoop, name: str, args: tuple) -> asyncio.Future:
+def _answers_of(loop: asyncio.AbstractEventLoop) -> _Answers:
     known = _answers.get(loop)
     answers = None if known is None else known()
     if answers is None:
@@ -62,9 +77,27 @@ def _begin(loop: asyncio.AbstractEventLoop, name: str, args: tuple) -> asyncio.F
         _answers[loop] = ref(answers)
         if isinstance(loop, ErlangEventLoop):
             loop._answers = answers  # not only when what refers to it is collected
+    return answers
+
+
+def _begin(loop: asyncio.AbstractEventLoop, name: str, args: tuple) -> asyncio.Future:
+    answers = _answers_of(loop)
     future = loop.create_future()
     answers.call(future, name, args)
     return future
+
+
+async def wait_for_plugin(function: object, *args: object, timeout: float | None = None) -> object:
+    """Call a function of a plugin (_erlang.plugin_function), and wait until it has what it is asked for.
+
+    timeout: seconds, or None. TimeoutError: that was not long enough. erlang.PluginError: the function failed.
+    """
+    loop = asyncio.get_running_loop()
+    waiting = _answers_of(loop).wait_for(loop, function, args)
+    if timeout is None:
+        return await waiting
+    async with asyncio.timeout(timeout):
+        return await waiting
 
 
 async def async_call(name: str, *args: object) -> object:

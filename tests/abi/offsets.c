@@ -72,8 +72,12 @@ VALUE(EP_RESULT_TERM, 0);
 VALUE(EP_RESULT_FLAT, 1);
 
 /* plugin.h */
-VALUE(EP_PLUGIN_DIRTY_CPU, 1);
-VALUE(EP_PLUGIN_DIRTY_IO, 2);
+VALUE(EP_FROM_ERLANG, 0);
+VALUE(EP_FROM_PYTHON, 1);
+VALUE(EP_FUNCTION_DIRTY_CPU, 1);
+VALUE(EP_FUNCTION_DIRTY_IO, 2);
+VALUE(EP_FUNCTION_BYTES, 4);
+VALUE(EP_FUNCTION_VIEW, 8);
 
 /* The rest has pointers in it. */
 #if UINTPTR_MAX == 0xffffffffffffffff
@@ -138,7 +142,33 @@ AT(ep_host, loop_change, 328);
 AT(ep_host, loop_forget, 336);
 AT(ep_host, loop_rearm, 344);
 AT(ep_host, loop_take, 352);
-SIZE(ep_host, 360);
+AT(ep_host, resource_new, 360);
+AT(ep_host, resource_of, 368);
+AT(ep_host, waker_keep, 376);
+AT(ep_host, waker_wake, 384);
+AT(ep_host, waker_drop, 392);
+AT(ep_host, waker_waits, 400);
+AT(ep_host, function_of, 408);
+AT(ep_host, function_problem, 416);
+AT(ep_host, python_class, 424);
+AT(ep_host, waker_new, 432);
+AT(ep_host, waker_new_for_loop, 440);
+AT(ep_host, waker_wait, 448);
+AT(ep_host, waker_done, 456);
+SIZE(ep_host, 464);
+VALUE(EP_PENDING, 10);
+VALUE(EP_NOT_LOADED, 11);
+VALUE(EP_TOO_LONG, 12);
+AT(ep_resource_type, size, 0);
+AT(ep_resource_type, resource_size, 4);
+AT(ep_resource_type, name, 8);
+AT(ep_resource_type, python_class, 16);
+AT(ep_resource_type, destroy, 24);
+AT(ep_resource_type, down, 32);
+AT(ep_resource_type, stop, 40);
+SIZE(ep_resource_type, 48);
+AT(ep_resource, type, 0);
+SIZE(ep_resource, 8);
 VALUE(EP_TOO_LARGE, 9);
 AT(ep_ready, fd, 0);
 AT(ep_ready, directions, 4);
@@ -191,11 +221,22 @@ AT(ep_backend, memory, 80);
 AT(ep_backend, take_back, 88);
 SIZE(ep_backend, 96);
 
-AT(ep_plugin_function, name, 0);
-AT(ep_plugin_function, arity, 8);
-AT(ep_plugin_function, flags, 12);
-AT(ep_plugin_function, function, 16);
-SIZE(ep_plugin_function, 24);
+AT(ep_function, name, 0);
+AT(ep_function, arity, 8);
+AT(ep_function, flags, 12);
+AT(ep_function, body, 16);
+SIZE(ep_function, 24);
+
+AT(ep_call, size, 0);
+AT(ep_call, from, 4);
+AT(ep_call, env, 8);
+AT(ep_call, sender, 16);
+AT(ep_call, args, 24);
+AT(ep_call, waker, 32);
+AT(ep_call, result, 40);
+AT(ep_call, owner, 48);
+AT(ep_call, release, 56);
+SIZE(ep_call, 64);
 
 AT(ep_plugin, header, 0);
 AT(ep_plugin, function_count, 8);

@@ -53,6 +53,9 @@ typedef int32_t ep_status;
 #define EP_WRONG_KIND 7  /* a term or a handle is not what the function takes */
 #define EP_NOT_RUNNING 8 /* the application is not running, or its host process is just being restarted */
 #define EP_TOO_LARGE 9   /* more bytes than the function takes */
+#define EP_PENDING 10    /* not yet: see ep_waker. Of waker_wait: the time is over */
+#define EP_NOT_LOADED 11 /* no plugin of that name is loaded */
+#define EP_TOO_LONG 12   /* nothing was done, since it takes too long here: to be called again on a dirty scheduler */
 
 /* Why a call failed, in a sentence that says what was expected, what came and how to mend it. The caller owns it;
    `text` is always NUL-terminated. */

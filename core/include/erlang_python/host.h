@@ -56,6 +56,33 @@ typedef struct ep_ready {
     uint32_t directions;
 } ep_ready;
 
+/* Whoever waits for what is not there yet: a process, a thread of Python, a coroutine. See waker_keep. */
+typedef struct ep_waker ep_waker;
+
+/* One call of a function of a plugin, and the function: plugin.h. */
+typedef struct ep_call ep_call;
+typedef struct ep_function ep_function;
+
+/* A type of resources of a plugin, which lives as long as the VM. */
+typedef struct ep_resource_type {
+    uint32_t size;          /* of this struct */
+    uint32_t resource_size; /* bytes of a resource, which begins with an ep_resource */
+    const char *name;       /* for messages */
+    const char
+        *python_class; /* "module:Class", NUL-terminated: what a reference to such a resource becomes in Python, a
+                                 subclass of erlang.Handle; or NULL: an erlang.Ref */
+    /* As those of ErlNifResourceTypeInit; each may be NULL. The memory is not theirs to free. */
+    void (*destroy)(ErlNifEnv *env, void *resource);                                      /* [any-thread] */
+    void (*down)(ErlNifEnv *env, void *resource, ErlNifPid *pid, ErlNifMonitor *monitor); /* [any-thread] */
+    void (*stop)(ErlNifEnv *env, void *resource, ErlNifEvent event, int is_direct_call);  /* [any-thread] */
+} ep_resource_type;
+
+/* How every resource begins. Its address is what enif_make_resource, enif_keep_resource, enif_release_resource,
+   enif_make_resource_binary, enif_select and enif_monitor_process take. */
+typedef struct ep_resource {
+    const ep_resource_type *type; /* written by resource_new */
+} ep_resource;
+
 typedef struct ep_host {
     ep_header header;
 
@@ -200,6 +227,49 @@ typedef struct ep_host {
     /* What is ready, as many as there is room for; loop_fd stays readable when there are more. Returns how many, or -1:
        there is no worker, and nothing will ever be ready again. [any-thread] */
     int32_t (*loop_take)(ep_event_loop *loop, ep_ready *ready, size_t room);
+
+    /* For plugins.
+       A new resource: zeros but for its beginning, counted once for the caller. [any-thread] */
+    void *(*resource_new)(const ep_resource_type *type);
+    /* The resource of that type that a reference stands for; it lives as long as the reference does. EP_WRONG_KIND: it
+       stands for none. `env` as for enif_get_resource. [any-thread] */
+    ep_status (*resource_of)(ErlNifEnv *env, ERL_NIF_TERM term, const ep_resource_type *type, void **resource);
+
+    /* A function that answers EP_PENDING keeps the waker of its call, once, and puts it where whatever it waits for
+       finds it; with the lock held that guards both, or a wake is missed. `resource` is kept until the wait is over.
+       Such a waker is taken out of there exactly once: by who calls waker_wake, or by `given_up`, which is called when
+       the waiter does not wait any more, or was woken and has not called again:
+         it is still there:      take it out, and waker_drop it
+         it is there no more:    it was woken, or is being woken, in vain: wake the next one, if there is what to wake for
+       `sender` is for waker_wake. given_up is called without any lock of the core's. [any-thread] */
+    void (*waker_keep)(ep_waker *waker, void *resource,
+                       void (*given_up)(void *resource, ep_waker *waker, ErlNifEnv *sender));
+    /* Wakes a waker that has been taken out, and consumes it. 0: nobody waits there any more; wake the next one. May be
+       called with locks held that given_up takes. `sender` is the one of the call that wakes. [any-thread] */
+    int32_t (*waker_wake)(ep_waker *waker, ErlNifEnv *sender);
+    /* Consumes one without waking it. [any-thread] */
+    void (*waker_drop)(ep_waker *waker);
+    /* Whether it still waits. [any-thread] */
+    int32_t (*waker_waits)(ep_waker *waker, ErlNifEnv *sender);
+
+    /* For backends.
+       A function of a plugin that is loaded, for the life of the VM; NULL. [any-thread] */
+    const ep_function *(*function_of)(const char *plugin, const char *name, uint32_t arity);
+    /* Why there is none: a sentence. [any-thread] */
+    void (*function_problem)(const char *plugin, const char *name, uint32_t arity, ep_error *error);
+    /* The class that a reference becomes in Python, or NULL. [any-thread] */
+    const char *(*python_class)(ErlNifEnv *env, ERL_NIF_TERM term);
+    /* A waker for one wait of this thread, which is that context's, or none's. To be given back with waker_done. */
+    ep_waker *(*waker_new)(ep_context *context);
+    /* The same for a coroutine: an answer to `number` without a value comes to `inbox`. NULL: it is no inbox.
+       [any-thread] */
+    ep_waker *(*waker_new_for_loop)(ErlNifEnv *env, ERL_NIF_TERM inbox, uint64_t number);
+    /* Sleeps until it is woken, for so many nanoseconds at most, less than 0: for ever. Of a context's thread, which
+       serves others meanwhile as in `call` and may be attached when this is called, and is when it returns; or of
+       another one, which must not be attached. EP_OK: woken. EP_PENDING: the time is over. EP_INTERRUPTED, EP_CLOSED. */
+    ep_status (*waker_wait)(ep_context *context, ep_waker *waker, int64_t nanoseconds);
+    /* Gives it back. `called_again`: after it was woken. [any-thread] */
+    void (*waker_done)(ep_waker *waker, int32_t called_again, ErlNifEnv *sender);
 } ep_host;
 
 #ifdef __cplusplus

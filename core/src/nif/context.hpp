@@ -19,13 +19,19 @@ struct ep_context {};
 
 namespace ep {
 
-// One erlang.call that waits on the context's stack.
+class Waker;
+
+// One erlang.call, or another wait of Python code, on the context's stack.
 struct Frame {
     uint64_t id;
     Request *request; // whose Python code waits; nullptr for code that no request runs (finalizers)
     bool alone;       // EP_CALL_ALONE, or one below is
     Reply *reply = nullptr;
-    bool releasing = false; // what waits is a finalizer; what is served meanwhile is none
+    bool releasing = false;       // what waits is a finalizer; what is served meanwhile is none
+    const Waker *waker = nullptr; // what it waits for, else it is the reply
+    Parker::Deadline deadline{};
+
+    bool is_over() const noexcept;
 };
 
 // The memory is a NIF resource. References: terms, the thread while it runs, the table, requests and handles.
@@ -76,6 +82,10 @@ public:
 
     // erlang.call on this context's thread. Fills in the answer. [context-thread][attached]
     void call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, uint32_t flags, ep_answer *answer);
+
+    // The same for a waker of this thread: EP_OK when it was woken, EP_PENDING when it was not in time, or why the wait
+    // ended. [context-thread][attached]
+    ep_status wait_for(const Waker &waker, const Parker::Deadline &deadline);
 
     // The process whose code runs, as a term: what asks Erlang asks for it. [context-thread]
     ERL_NIF_TERM for_whom(ErlNifEnv *env) const noexcept { return for_whom(env, waiting()); }
@@ -133,6 +143,7 @@ private:
     bool has_ready(uint32_t flags) const;
     Admit polling_admits(uint32_t flags) const noexcept;
     void end_wait();
+    ep_status sleep(Frame &frame);
     ep_status wait(Frame &frame);
     Admit admission(Parker::Deadline &deadline) const;
     bool others_wait() const;

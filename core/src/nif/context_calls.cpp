@@ -2,6 +2,7 @@
 #include "callback.hpp"
 #include "context.hpp"
 #include "core.hpp"
+#include "waker.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -23,21 +24,7 @@ void Context::call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, uint32_
         end_wait();
         return;
     }
-    Request *const request = frame.request;
-    const bool had_slot = request != nullptr && request->has_slot;
-    if (had_slot) {
-        release_slot(request, nullptr);
-    }
-    answer->status = wait(frame);
-    end_wait();
-    if (answer->status == EP_OK && request != nullptr && request->interrupted.load()) {
-        answer->status = EP_INTERRUPTED; // the exception that was set for it may have been cleared by one on top
-    }
-    if (had_slot) {
-        core().semaphore.retake();
-        request->has_slot = true;
-    }
-    attach();
+    answer->status = sleep(frame);
     if (frame.reply != nullptr) {
         if (answer->status == EP_OK) {
             answer->status = frame.reply->status;
@@ -45,6 +32,44 @@ void Context::call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, uint32_
         answer->value = frame.reply->flat.view();
         answer->owner = frame.reply;
     }
+}
+
+ep_status Context::wait_for(const Waker &waker, const Parker::Deadline &deadline) {
+    if (waker.woken()) {
+        return EP_OK;
+    }
+    if (!serving_ || frames_.size() >= max_depth) {
+        return serving_ ? EP_TOO_DEEP : EP_CLOSED;
+    }
+    Frame frame = make_frame();
+    frame.waker = &waker;
+    frame.deadline = deadline;
+    begin_wait(frame);
+    return sleep(frame);
+}
+
+// Waits for a frame whose wait has begun, and ends that. The request's slot is others' meanwhile.
+ep_status Context::sleep(Frame &frame) {
+    Request *const request = frame.request;
+    const bool had_slot = request != nullptr && request->has_slot;
+    if (had_slot) {
+        release_slot(request, nullptr);
+    }
+    ep_status status = wait(frame);
+    end_wait();
+    if (status == EP_OK && request != nullptr && request->interrupted.load()) {
+        status = EP_INTERRUPTED; // the exception that was set for it may have been cleared by one on top
+    }
+    if (had_slot) {
+        core().semaphore.retake();
+        request->has_slot = true;
+    }
+    attach();
+    return status;
+}
+
+bool Frame::is_over() const noexcept {
+    return waker != nullptr ? waker->woken() : reply != nullptr;
 }
 
 Request *Context::waiting() const noexcept {
@@ -106,12 +131,12 @@ ep_status Context::send_call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM arg
     return status;
 }
 
-// Serves the inbox until the frame has its answer.
+// Serves the inbox until the frame has what it waits for.
 ep_status Context::wait(Frame &frame) {
     last_move_ = Clock::now();
     for (;;) {
         receive();
-        if (frame.reply != nullptr) {
+        if (frame.is_over()) {
             return EP_OK;
         }
         if (stopping()) {
@@ -123,6 +148,9 @@ ep_status Context::wait(Frame &frame) {
         if (run_releases()) {
             continue; // a finalizer may have waited, too, and received what this one waits for
         }
+        if (frame.deadline && Clock::now() >= *frame.deadline) {
+            return EP_PENDING;
+        }
         Parker::Deadline deadline;
         if (Request *request = next(admission(deadline))) {
             serve(request);
@@ -131,7 +159,7 @@ ep_status Context::wait(Frame &frame) {
             refuse_one();
         } else {
             detach();
-            inbox_.wait(deadline);
+            inbox_.wait(frame.deadline && (!deadline || *frame.deadline < *deadline) ? frame.deadline : deadline);
         }
     }
 }

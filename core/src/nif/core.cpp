@@ -41,6 +41,9 @@ Atoms::Atoms(ErlNifEnv *env) {
     infinity = atom("infinity");
     state = atom("state");
     async_result = atom("async_result");
+    py_wake = atom("py_wake");
+    pending = atom("pending");
+    badarg = atom("badarg");
     py_event = atom("py_event");
     py_event_loop = atom("py_event_loop");
     py_event_loop_work = atom("py_event_loop_work");

@@ -8,6 +8,7 @@
 #include "feed.hpp"
 #include "function_names.hpp"
 #include "host_process.hpp"
+#include "plugins.hpp"
 #include "request.hpp"
 #include "runners.hpp"
 #include "runtime.hpp"
@@ -28,6 +29,7 @@ struct Atoms {
     ERL_NIF_TERM context_stopped, env_wrong_interpreter, interrupted, timeout, overloaded, not_running;
     ERL_NIF_TERM cancelled, callback, replied, granted, wait, flat, final, ancestry;
     ERL_NIF_TERM py_native, forward, log, infinity, state, async_result;
+    ERL_NIF_TERM py_wake, pending, badarg;
     ERL_NIF_TERM py_event, py_event_loop, py_event_loop_work, no_worker, closed, read, write, timer;
 };
 
@@ -48,12 +50,14 @@ struct ResourceTypes {
     ErlNifResourceType *loop_file = nullptr;
     ErlNifResourceType *loop_waiter = nullptr;
     ErlNifResourceType *loop_timer = nullptr;
+    ErlNifResourceType *waker = nullptr;
+    ErlNifResourceType *plugin = nullptr;
 };
 
 // Statistics: they order nothing, so all are relaxed.
 struct Counters {
     std::atomic<int64_t> contexts{0}, threads{0}, callbacks{0}, spaces{0}, objects{0}, lent{0}, slots{0}, stores{0},
-        loop_inboxes{0}, tasks{0};
+        loop_inboxes{0}, tasks{0}, wakers{0}, plugin_resources{0};
     std::atomic<int64_t> event_loops{0}, watched_files{0};
 
     static void add(std::atomic<int64_t> &counter, int64_t n) noexcept {
@@ -76,6 +80,7 @@ public:
     HostProcess host_process;
     Runners runners;
     Runtime runtime;
+    Plugins plugins;
     Store state; // py_state's
     static constexpr uint32_t feed_count = 2;
     Feed feeds[feed_count]; // by ep_feed

@@ -8,8 +8,12 @@
 #include "handles.hpp"
 #include "kept_flat.hpp"
 #include "loop_inbox.hpp"
+#include "plugins.hpp"
 #include "store.hpp"
 #include "task.hpp"
+#include "waker.hpp"
+
+#include <cstdio>
 
 namespace ep {
 
@@ -53,6 +57,15 @@ ep_status host_get_object(ErlNifEnv *env, ERL_NIF_TERM term, uint64_t *interpret
     *interpreter = object->interpreter;
     *slot = object->slot;
     return EP_OK;
+}
+
+const ep_function *host_function_of(const char *plugin, const char *name, uint32_t arity) {
+    return core().plugins.find(plugin, name, arity);
+}
+
+void host_function_problem(const char *plugin, const char *name, uint32_t arity, ep_error *error) {
+    const std::string text = core().plugins.problem(plugin, name, arity);
+    std::snprintf(error->text, sizeof error->text, "%s", text.c_str());
 }
 
 ERL_NIF_TERM host_keep_flat(ErlNifEnv *env, const ep_flat *value) {
@@ -129,6 +142,19 @@ constexpr ep_host table{
     loop_forget,
     loop_rearm,
     loop_take,
+    plugin_resource_new,
+    plugin_resource_of,
+    waker_keep,
+    waker_wake,
+    waker_drop,
+    waker_waits,
+    host_function_of,
+    host_function_problem,
+    plugin_python_class,
+    waker_new,
+    waker_new_for_loop,
+    waker_wait,
+    waker_done,
 };
 
 } // namespace

@@ -7,9 +7,11 @@
 #include "kept_flat.hpp"
 #include "loop_inbox.hpp"
 #include "nifs.hpp"
+#include "plugins.hpp"
 #include "slot.hpp"
 #include "store.hpp"
 #include "task.hpp"
+#include "waker.hpp"
 
 namespace ep {
 
@@ -43,9 +45,11 @@ bool open_types(ErlNifEnv *env) {
     types.loop_file = open_type(env, "loop_file", destroy_loop_file, loop_file_worker_down, stop_loop_file);
     types.loop_waiter = open_type(env, "loop_waiter", destroy_loop_waiter);
     types.loop_timer = open_type(env, "loop_timer", destroy_loop_timer);
+    types.waker = open_type(env, "waker", destroy_waker_handle);
+    types.plugin = open_type(env, "plugin", destroy_plugin_resource, plugin_resource_down, stop_plugin_resource);
     return types.context && types.space && types.object && types.lent && types.callback && types.slot && types.async &&
            types.flat && types.store && types.loop_inbox && types.task && types.event_loop && types.loop_handle &&
-           types.loop_file && types.loop_waiter && types.loop_timer;
+           types.loop_file && types.loop_waiter && types.loop_timer && types.waker && types.plugin;
 }
 
 int load(ErlNifEnv *env, void **private_data, ERL_NIF_TERM info) {
@@ -152,6 +156,16 @@ ErlNifFunc functions[] = {
     {"feed_open", 2, guarded<nif_feed_open>, 0},
     {"feed_close", 1, guarded<nif_feed_close>, 0},
     {"feed_taken", 2, guarded<nif_feed_taken>, 0},
+    {"load_plugins", 1, guarded<nif_load_plugins>, ERL_NIF_DIRTY_JOB_IO_BOUND},
+    {"plugin_call", 2, nif_plugin_call, 0},
+    {"plugin_call", 3, nif_plugin_call, 0},
+    {"plugin_call", 4, nif_plugin_call, 0},
+    {"plugin_call", 5, nif_plugin_call, 0},
+    {"plugin_call", 6, nif_plugin_call, 0},
+    {"plugin_call", 7, nif_plugin_call, 0},
+    {"plugin_call", 8, nif_plugin_call, 0},
+    {"plugin_wait", 4, guarded<nif_plugin_wait>, 0},
+    {"waker_done", 2, guarded<nif_waker_done>, 0},
     {"counters", 0, guarded<nif_counters>, 0},
 };
 

@@ -72,6 +72,12 @@ ERL_NIF_TERM nif_store_keys(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 ERL_NIF_TERM nif_store_clear(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 ERL_NIF_TERM nif_store_close(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 
+// plugin_nifs.cpp
+ERL_NIF_TERM nif_load_plugins(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_plugin_call(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_plugin_wait(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+ERL_NIF_TERM nif_waker_done(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+
 // fd_nifs.cpp
 ERL_NIF_TERM nif_dup_fd(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 

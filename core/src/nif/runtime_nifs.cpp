@@ -131,7 +131,10 @@ ERL_NIF_TERM nif_backends(ErlNifEnv *env, int, const ERL_NIF_TERM[]) {
             manifest.mode.clear();
         }
         const bool chosen = listing.selection.chosen == i;
-        const std::string &reason = chosen ? std::string{} : listing.selection.reasons[i];
+        std::string reason = chosen ? std::string{} : listing.selection.reasons[i];
+        if (manifest.kind == Manifest::Kind::plugin && reason.empty()) {
+            listing.loaded[i] = core().plugins.status(manifest, reason);
+        }
         const char *status = chosen              ? "chosen"
                              : !reason.empty()   ? "refused"
                              : listing.loaded[i] ? "loaded"
@@ -251,6 +254,8 @@ ERL_NIF_TERM nif_counters(ErlNifEnv *env, int, const ERL_NIF_TERM[]) {
         {"stores", counters.stores.load()},
         {"loop_inboxes", counters.loop_inboxes.load()},
         {"tasks", counters.tasks.load()},
+        {"wakers", counters.wakers.load()},
+        {"plugin_resources", counters.plugin_resources.load()},
         {"event_loops", counters.event_loops.load()},
         {"watched_files", counters.watched_files.load()},
         {"atoms_left", std::max<int64_t>(0, core().max_atoms.load() - core().atoms_made.load())},

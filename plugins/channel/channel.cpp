@@ -1,0 +1,396 @@
+#include "channel.hpp"
+
+#include "term_size.hpp"
+
+#include <algorithm>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+namespace ep::channel {
+
+namespace {
+
+// How many terms are measured and copied on a scheduler.
+constexpr uint64_t scheduler_budget = 20'000;
+// Up to this size messages share environments.
+constexpr uint64_t largest_copy = 1024;
+// Up to this size a binary is copied, so that it does not keep a larger one that it is a part of.
+constexpr uint64_t largest_copied_binary = 4096;
+// From so many messages on a channel that nobody refers to is not emptied by whoever happened to let go of it.
+constexpr uint64_t many = 1000;
+
+struct ChannelResource {
+    ep_resource base;
+    Channel channel;
+};
+
+Channel &channel_of(void *resource) noexcept {
+    return static_cast<ChannelResource *>(resource)->channel;
+}
+
+void destroy(ErlNifEnv *, void *resource) {
+    channel_of(resource).~Channel();
+}
+
+void down(ErlNifEnv *env, void *resource, ErlNifPid *, ErlNifMonitor *monitor) {
+    channel_of(resource).process_down(env, *monitor);
+}
+
+} // namespace
+
+const ep_resource_type channel_type{
+    sizeof(ep_resource_type), sizeof(ChannelResource), "channel", nullptr, destroy, down, nullptr,
+};
+
+ERL_NIF_TERM make_channel(ErlNifEnv *env, bool bytes, uint64_t most) {
+    auto *resource = static_cast<ChannelResource *>(host().resource_new(&channel_type));
+    new (&resource->channel) Channel{resource->base, bytes, most};
+    ERL_NIF_TERM term = enif_make_resource(env, resource);
+    enif_release_resource(resource);
+    return term;
+}
+
+Channel *Channel::of(ErlNifEnv *env, ERL_NIF_TERM term) {
+    void *resource = nullptr;
+    return host().resource_of(env, term, &channel_type, &resource) == EP_OK ? &channel_of(resource) : nullptr;
+}
+
+// Nobody refers to it, so nobody waits.
+Channel::~Channel() {
+    if (queue_.count() > many) {
+        auto *rest = new Queue{std::move(queue_)};
+        try {
+            std::thread{[rest] { delete rest; }}.detach();
+        } catch (const std::system_error &) { // no thread is to be had
+            delete rest;
+        }
+    }
+}
+
+ep_waker *Line::take_first() noexcept {
+    if (wakers_.empty()) {
+        return nullptr;
+    }
+    ep_waker *waker = wakers_.front();
+    wakers_.pop_front();
+    return waker;
+}
+
+bool Line::take(ep_waker *waker) noexcept {
+    auto found = std::find(wakers_.begin(), wakers_.end(), waker);
+    if (found == wakers_.end()) {
+        return false;
+    }
+    wakers_.erase(found);
+    return true;
+}
+
+// Of those that wait on one side one is woken at a time, and passes on what it leaves: as many as can go on do, and no
+// more are woken than that.
+class Channel::Lock {
+public:
+    Lock(Channel &channel, ErlNifEnv *sender) : channel_(channel), sender_(sender), lock_(channel.mutex_) {}
+    ~Lock() {
+        for (;;) {
+            ep_waker *receiver = wake_receiver_ ? channel_.receivers_.take_first() : nullptr;
+            ep_waker *sender = wake_sender_ ? channel_.senders_.take_first() : nullptr;
+            if (receiver != nullptr && receiver == channel_.process_) {
+                channel_.process_ = nullptr;
+            }
+            lock_.unlock();
+            wake_receiver_ = receiver != nullptr && host().waker_wake(receiver, sender_) == 0;
+            wake_sender_ = sender != nullptr && host().waker_wake(sender, sender_) == 0;
+            if (!wake_receiver_ && !wake_sender_) {
+                return;
+            }
+            lock_.lock();
+            wake_receiver_ = wake_receiver_ && !channel_.queue_.empty();
+            wake_sender_ = wake_sender_ && channel_.has_room(1);
+        }
+    }
+    Lock(const Lock &) = delete;
+    Lock &operator=(const Lock &) = delete;
+
+    ErlNifEnv *sender() const noexcept { return sender_; }
+    void wake_receiver() noexcept { wake_receiver_ = true; }
+    void wake_sender() noexcept { wake_sender_ = true; }
+
+private:
+    Channel &channel_;
+    ErlNifEnv *sender_;
+    std::unique_lock<std::mutex> lock_;
+    bool wake_receiver_ = false;
+    bool wake_sender_ = false;
+};
+
+bool Channel::has_room(uint64_t size) const noexcept {
+    return most_ == 0 || queue_.bytes() + size <= most_;
+}
+
+// What becomes of a message that does not fit now.
+ep_status Channel::no_room(ep_call &call, uint64_t size) {
+    if (call.waker == nullptr) {
+        return EP_PENDING;
+    }
+    if (size > most_) {
+        call.result = atoms().too_large;
+        return EP_FAILED;
+    }
+    senders_.add(call.waker);
+    host().waker_keep(call.waker, &resource_, sender_gave_up);
+    return EP_PENDING;
+}
+
+void Channel::sent(Lock &lock) {
+    if (subscriber_.is_there) {
+        feed_subscriber(lock);
+    }
+    if (!queue_.empty()) {
+        lock.wake_receiver();
+    }
+    if (!senders_.empty() && has_room(1)) {
+        lock.wake_sender();
+    }
+}
+
+void Channel::taken(Lock &lock) noexcept {
+    if (!queue_.empty()) {
+        lock.wake_receiver();
+    }
+    lock.wake_sender();
+}
+
+ep_status Channel::send_term(ep_call &call, ERL_NIF_TERM term) {
+    const TermSize size = measure(call.env, term, on_scheduler() ? scheduler_budget : UINT64_MAX);
+    if (size.too_long) {
+        return EP_TOO_LONG;
+    }
+    if (!size.pins && size.bytes <= largest_copy) {
+        Lock lock{*this, call.sender};
+        if (closed_) {
+            return EP_CLOSED;
+        }
+        if (!has_room(size.bytes)) {
+            return no_room(call, size.bytes);
+        }
+        queue_.push_copy(term, size.bytes);
+        sent(lock);
+        return EP_OK;
+    }
+    HostEnv env;
+    ERL_NIF_TERM copy = enif_make_copy(env.get(), term);
+    Lock lock{*this, call.sender};
+    if (closed_) {
+        return EP_CLOSED;
+    }
+    if (!has_room(size.bytes)) {
+        return no_room(call, size.bytes);
+    }
+    queue_.push(env.release(), copy, size.bytes);
+    sent(lock);
+    return EP_OK;
+}
+
+ep_status Channel::send_bytes(ep_call &call, ERL_NIF_TERM binary) {
+    ErlNifBinary data;
+    if (!enif_inspect_binary(call.env, binary, &data)) {
+        return EP_WRONG_KIND;
+    }
+    constexpr size_t largest_heap_binary = 64; // of the VM; larger ones are counted
+    if (data.size <= largest_heap_binary) {
+        Lock lock{*this, call.sender};
+        if (closed_) {
+            return EP_CLOSED;
+        }
+        if (!has_room(data.size)) {
+            return no_room(call, data.size);
+        }
+        queue_.push_bytes(data.data, data.size, data.size);
+        sent(lock);
+        return EP_OK;
+    }
+    HostEnv env;
+    ERL_NIF_TERM copy = 0;
+    if (data.size <= largest_copied_binary) {
+        std::copy_n(data.data, data.size, enif_make_new_binary(env.get(), data.size, &copy));
+    } else {
+        copy = enif_make_copy(env.get(), binary);
+    }
+    Lock lock{*this, call.sender};
+    if (closed_) {
+        return EP_CLOSED;
+    }
+    if (!has_room(data.size)) {
+        return no_room(call, data.size);
+    }
+    queue_.push(env.release(), copy, data.size);
+    sent(lock);
+    return EP_OK;
+}
+
+ep_status Channel::receive(ep_call &call) {
+    Lock lock{*this, call.sender};
+    if (!queue_.empty()) {
+        const Taken message = queue_.pop();
+        call.result = message.term;
+        call.owner = message.owner;
+        call.release = message.give_back;
+        taken(lock);
+        return EP_OK;
+    }
+    if (closed_) {
+        return EP_CLOSED;
+    }
+    if (call.waker == nullptr) {
+        return EP_PENDING;
+    }
+    if (call.from == EP_FROM_ERLANG) {
+        const bool others = process_ != nullptr && host().waker_waits(process_, call.sender) != 0;
+        if (others || subscriber_.is_there) {
+            call.result = atoms().waiter_exists;
+            return EP_FAILED;
+        }
+        process_ = call.waker;
+    }
+    receivers_.add(call.waker);
+    host().waker_keep(call.waker, &resource_, receiver_gave_up);
+    return EP_PENDING;
+}
+
+void Channel::receiver_gave_up(void *resource, ep_waker *waker, ErlNifEnv *sender) {
+    Channel &channel = channel_of(resource);
+    Lock lock{channel, sender};
+    if (channel.process_ == waker) {
+        channel.process_ = nullptr;
+    }
+    if (channel.receivers_.take(waker)) {
+        host().waker_drop(waker);
+    } else if (!channel.queue_.empty()) {
+        lock.wake_receiver();
+    }
+}
+
+void Channel::sender_gave_up(void *resource, ep_waker *waker, ErlNifEnv *sender) {
+    Channel &channel = channel_of(resource);
+    Lock lock{channel, sender};
+    if (channel.senders_.take(waker)) {
+        host().waker_drop(waker);
+    } else {
+        lock.wake_sender();
+    }
+}
+
+void Channel::close(ErlNifEnv *sender) {
+    std::deque<ep_waker *> wakers;
+    {
+        Lock lock{*this, sender};
+        if (closed_) {
+            return;
+        }
+        closed_ = true;
+        process_ = nullptr;
+        wakers = receivers_.take_all();
+        for (ep_waker *waker : senders_.take_all()) {
+            wakers.push_back(waker);
+        }
+        feed_subscriber(lock);
+    }
+    for (ep_waker *waker : wakers) {
+        host().waker_wake(waker, sender);
+    }
+}
+
+ERL_NIF_TERM Channel::info(ErlNifEnv *env) {
+    std::lock_guard lock{mutex_};
+    ERL_NIF_TERM keys[] = {atoms().size, atoms().max_size, atoms().closed};
+    ERL_NIF_TERM values[] = {enif_make_uint64(env, queue_.bytes()), enif_make_uint64(env, most_),
+                             closed_ ? atoms().true_ : atoms().false_};
+    ERL_NIF_TERM map;
+    enif_make_map_from_arrays(env, keys, values, 3, &map);
+    return map;
+}
+
+// Sends what there is credit for, and the end. Under the lock, or two that do that could change places.
+void Channel::feed_subscriber(Lock &lock) {
+    if (!subscriber_.is_there) {
+        return;
+    }
+    HostEnv env;
+    auto send = [&](ERL_NIF_TERM message) {
+        enif_send(lock.sender(), &subscriber_.process, env.get(), message); // whoever is dead is gone soon
+        enif_clear_env(env.get());
+    };
+    bool fed = false;
+    while (subscriber_.credit > 0 && !queue_.empty()) {
+        const Taken message = queue_.pop();
+        ERL_NIF_TERM copy = enif_make_copy(env.get(), message.term);
+        message.give_back(message.owner);
+        --subscriber_.credit;
+        send(enif_make_tuple3(env.get(), atoms().py_channel_message, enif_make_resource(env.get(), &resource_), copy));
+        fed = true;
+    }
+    if (queue_.empty() && closed_) {
+        subscriber_.is_there = false;
+        send(enif_make_tuple2(env.get(), atoms().py_channel_closed, enif_make_resource(env.get(), &resource_)));
+        enif_demonitor_process(lock.sender(), &resource_, &subscriber_.monitor);
+    }
+    if (fed) {
+        lock.wake_sender();
+    }
+}
+
+ep_status Channel::subscribe(ep_call &call, const ErlNifPid &process, uint32_t credit) {
+    Lock lock{*this, call.sender};
+    const bool others = process_ != nullptr && host().waker_waits(process_, call.sender) != 0;
+    if (subscriber_.is_there || others) {
+        call.result = atoms().waiter_exists;
+        return EP_FAILED;
+    }
+    if (closed_ && queue_.empty()) {
+        return EP_CLOSED;
+    }
+    subscriber_.process = process;
+    if (enif_monitor_process(call.env, &resource_, &process, &subscriber_.monitor) != 0) {
+        return EP_WRONG_KIND; // it is dead, and not the one that calls
+    }
+    subscriber_.is_there = true;
+    subscriber_.credit = credit;
+    feed_subscriber(lock);
+    return EP_OK;
+}
+
+ep_status Channel::unsubscribe(const ErlNifPid &process, ErlNifEnv *env) {
+    Lock lock{*this, env};
+    if (!subscriber_.is_there || enif_compare_pids(&subscriber_.process, &process) != 0) {
+        return EP_WRONG_KIND;
+    }
+    subscriber_.is_there = false;
+    enif_demonitor_process(env, &resource_, &subscriber_.monitor);
+    if (!queue_.empty()) {
+        lock.wake_receiver();
+    }
+    return EP_OK;
+}
+
+ep_status Channel::give_credit(ep_call &call, const ErlNifPid &process, uint32_t credit) {
+    Lock lock{*this, call.sender};
+    if (!subscriber_.is_there || enif_compare_pids(&subscriber_.process, &process) != 0) {
+        return EP_WRONG_KIND;
+    }
+    subscriber_.credit = std::min(subscriber_.credit + credit, most_credit);
+    feed_subscriber(lock);
+    return EP_OK;
+}
+
+void Channel::process_down(ErlNifEnv *env, const ErlNifMonitor &monitor) {
+    Lock lock{*this, env};
+    if (subscriber_.is_there && enif_compare_monitors(&subscriber_.monitor, &monitor) == 0) {
+        subscriber_.is_there = false;
+        if (!queue_.empty()) {
+            lock.wake_receiver();
+        }
+    }
+}
+
+} // namespace ep::channel

@@ -1,0 +1,33 @@
+// The functions of the plugin, and what they have in common.
+#pragma once
+
+#include "plugin.hpp"
+
+#include <cstdint>
+
+namespace ep::channel {
+
+// The boundary of a function: no exception leaves it.
+template <ep_status (*body)(ep_call &)> ep_status guarded(ep_call *call) noexcept {
+    try {
+        return body(*call);
+    } catch (const std::bad_alloc &) {
+        call->result = enif_make_atom(call->env, "out_of_memory");
+        return EP_FAILED;
+    }
+}
+
+// functions.cpp
+ep_status channel_new(ep_call &call);
+ep_status channel_check(ep_call &call);
+ep_status channel_send(ep_call &call);
+ep_status channel_send_bytes(ep_call &call);
+ep_status channel_receive(ep_call &call);
+ep_status channel_receive_bytes(ep_call &call);
+ep_status channel_close(ep_call &call);
+ep_status channel_info(ep_call &call);
+ep_status channel_subscribe(ep_call &call);
+ep_status channel_unsubscribe(ep_call &call);
+ep_status channel_credit(ep_call &call);
+
+} // namespace ep::channel

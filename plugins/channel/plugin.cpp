@@ -1,0 +1,67 @@
+// How the plugin is loaded, and what it has.
+#include "plugin.hpp"
+
+#include "functions.hpp"
+
+#include <cstdio>
+
+namespace ep::channel {
+
+namespace {
+
+const ep_host *the_host = nullptr;
+Atoms the_atoms;
+
+const ep_function functions[] = {
+    {"new", 2, 0, guarded<channel_new>},
+    {"check", 2, 0, guarded<channel_check>},
+    {"send", 2, 0, guarded<channel_send>},
+    {"send_bytes", 2, 0, guarded<channel_send_bytes>},
+    {"receive", 1, 0, guarded<channel_receive>},
+    {"receive_bytes", 1, EP_FUNCTION_BYTES, guarded<channel_receive_bytes>},
+    {"close", 1, 0, guarded<channel_close>},
+    {"info", 1, 0, guarded<channel_info>},
+    {"subscribe", 2, 0, guarded<channel_subscribe>},
+    {"unsubscribe", 1, 0, guarded<channel_unsubscribe>},
+    {"credit", 2, 0, guarded<channel_credit>},
+};
+
+ep_status open(ErlNifEnv *env, const ep_host *host, ep_error *) {
+    the_host = host;
+    auto atom = [env](const char *name) { return enif_make_atom(env, name); };
+    the_atoms = {atom("size"),
+                 atom("max_size"),
+                 atom("closed"),
+                 atom("true"),
+                 atom("false"),
+                 atom("waiter_exists"),
+                 atom("too_large"),
+                 atom("py_channel_message"),
+                 atom("py_channel_closed")};
+    return EP_OK;
+}
+
+} // namespace
+
+const ep_host &host() noexcept {
+    return *the_host;
+}
+
+const Atoms &atoms() noexcept {
+    return the_atoms;
+}
+
+} // namespace ep::channel
+
+extern "C" EP_EXPORT ep_status EP_PLUGIN_ENTRY(const ep_host *host, ep_plugin *table, ep_error *error) {
+    const ep_header asked = table->header;
+    table->header = {EP_ABI_MAJOR, EP_ABI_MINOR, asked.size < sizeof *table ? asked.size : uint32_t{sizeof *table}};
+    if (host->header.major != EP_ABI_MAJOR || host->header.minor < EP_ABI_MINOR || asked.size < sizeof *table) {
+        std::snprintf(error->text, sizeof error->text, "it was built for ABI %d.%d", EP_ABI_MAJOR, EP_ABI_MINOR);
+        return EP_TOO_NEW;
+    }
+    table->function_count = sizeof ep::channel::functions / sizeof *ep::channel::functions;
+    table->functions = ep::channel::functions;
+    table->open = ep::channel::open;
+    return EP_OK;
+}

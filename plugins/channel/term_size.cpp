@@ -1,0 +1,204 @@
+#include "term_size.hpp"
+
+#include <vector>
+
+namespace ep::channel {
+
+namespace {
+
+constexpr uint64_t version_byte = 1;
+constexpr uint64_t unlimited = UINT64_MAX;
+
+// How many bytes an atom takes beside its name: OTP 26 and newer write SMALL_ATOM_UTF8_EXT, older ones ATOM_EXT.
+uint64_t atom_header(ErlNifEnv *env) {
+    static const uint64_t header = [env] {
+        ErlNifBinary external;
+        if (!enif_term_to_binary(env, enif_make_atom(env, "a"), &external)) {
+            return uint64_t{2};
+        }
+        const uint64_t size = external.size - version_byte - 1;
+        enif_release_binary(&external);
+        return size;
+    }();
+    return header;
+}
+
+class Measure {
+public:
+    Measure(ErlNifEnv *env, uint64_t budget) : env_(env), budget_(budget) {}
+
+    TermSize run(ERL_NIF_TERM term) {
+        size_.bytes = version_byte;
+        one(term);
+        while (!rest_.empty() && !size_.too_long) {
+            ERL_NIF_TERM next = rest_.back();
+            rest_.pop_back();
+            one(next);
+        }
+        return size_;
+    }
+
+private:
+    bool spend(uint64_t n = 1) {
+        size_.visited += n;
+        size_.too_long = size_.too_long || size_.visited > budget_;
+        return !size_.too_long;
+    }
+
+    void one(ERL_NIF_TERM term) {
+        if (!spend()) {
+            return;
+        }
+        switch (enif_term_type(env_, term)) {
+        case ERL_NIF_TERM_TYPE_INTEGER: integer(term); break;
+        case ERL_NIF_TERM_TYPE_FLOAT: size_.bytes += 9; break;
+        case ERL_NIF_TERM_TYPE_ATOM: atom(term); break;
+        case ERL_NIF_TERM_TYPE_BITSTRING: binary(term); break;
+        case ERL_NIF_TERM_TYPE_TUPLE: tuple(term); break;
+        case ERL_NIF_TERM_TYPE_LIST: list(term); break;
+        case ERL_NIF_TERM_TYPE_MAP: map(term); break;
+        case ERL_NIF_TERM_TYPE_PID: pid(term); break;
+        default: size_.pins = true; unknown_cost(term);
+        }
+    }
+
+    void integer(ERL_NIF_TERM term) {
+        ErlNifSInt64 value = 0;
+        if (!enif_get_int64(env_, term, &value)) {
+            unknown_cost(term);
+        } else if (value >= 0 && value < 256) {
+            size_.bytes += 2; // SMALL_INTEGER_EXT
+        } else if (value >= INT32_MIN && value <= INT32_MAX) {
+            size_.bytes += 5; // INTEGER_EXT
+        } else {              // SMALL_BIG_EXT
+            uint64_t magnitude = value < 0 ? -static_cast<uint64_t>(value) : static_cast<uint64_t>(value);
+            for (size_.bytes += 3; magnitude != 0; magnitude >>= 8) {
+                ++size_.bytes;
+            }
+        }
+    }
+
+    void atom(ERL_NIF_TERM term) {
+        unsigned length = 0;
+        // In Latin-1 a character above 127 is one byte, and two in UTF-8: such names are encoded.
+        char name[256];
+        if (!enif_get_atom(env_, term, name, sizeof name, ERL_NIF_LATIN1)) {
+            encoded(term);
+            return;
+        }
+        for (; name[length] != '\0'; ++length) {
+            if ((name[length] & 0x80) != 0) {
+                encoded(term);
+                return;
+            }
+        }
+        size_.bytes += atom_header(env_) + length;
+    }
+
+    void binary(ERL_NIF_TERM term) {
+        size_.pins = true; // even a small one may be a part of a large one
+        ErlNifBinary binary;
+        if (!enif_inspect_binary(env_, term, &binary)) {
+            encoded(term); // a bitstring
+        } else {
+            size_.bytes += 5 + binary.size;
+        }
+    }
+
+    void tuple(ERL_NIF_TERM term) {
+        int arity = 0;
+        const ERL_NIF_TERM *elements = nullptr;
+        enif_get_tuple(env_, term, &arity, &elements);
+        size_.bytes += arity < 256 ? 2 : 5;
+        if (spend(static_cast<uint64_t>(arity))) {
+            rest_.insert(rest_.end(), elements, elements + arity);
+        }
+    }
+
+    // STRING_EXT for a proper list of up to 65,535 bytes, else LIST_EXT.
+    void list(ERL_NIF_TERM term) {
+        ERL_NIF_TERM head;
+        ERL_NIF_TERM tail = term;
+        uint64_t n = 0;
+        bool is_string = true;
+        const size_t mark = rest_.size();
+        while (enif_get_list_cell(env_, tail, &head, &tail)) {
+            if (!spend()) {
+                return;
+            }
+            ++n;
+            unsigned value = 0;
+            if (is_string && enif_get_uint(env_, head, &value) && value < 256) {
+                rest_.push_back(head);
+                continue;
+            }
+            is_string = false;
+            rest_.push_back(head);
+        }
+        const bool proper = enif_is_empty_list(env_, tail) != 0;
+        if (n == 0) {
+            size_.bytes += 1; // NIL_EXT
+        } else if (is_string && proper && n <= 65535) {
+            size_.bytes += 3 + n;
+            rest_.resize(mark);
+        } else {
+            size_.bytes += 5;
+            rest_.push_back(tail);
+        }
+    }
+
+    void map(ERL_NIF_TERM term) {
+        size_t n = 0;
+        enif_get_map_size(env_, term, &n);
+        size_.bytes += 5;
+        ErlNifMapIterator pairs;
+        if (!spend(2 * n) || !enif_map_iterator_create(env_, term, &pairs, ERL_NIF_MAP_ITERATOR_FIRST)) {
+            return;
+        }
+        ERL_NIF_TERM key;
+        ERL_NIF_TERM value;
+        while (enif_map_iterator_get_pair(env_, &pairs, &key, &value)) {
+            rest_.push_back(key);
+            rest_.push_back(value);
+            enif_map_iterator_next(env_, &pairs);
+        }
+        enif_map_iterator_destroy(env_, &pairs);
+    }
+
+    void pid(ERL_NIF_TERM term) {
+        ErlNifPid local;
+        size_.pins = size_.pins || !enif_get_local_pid(env_, term, &local);
+        encoded(term);
+    }
+
+    // A fun carries whatever it closed over, and an integer may have megabytes: not within a budget.
+    void unknown_cost(ERL_NIF_TERM term) {
+        if (spend(budget_ < unlimited / 2 ? budget_ : 0)) {
+            encoded(term);
+        }
+    }
+
+    // What has no simple form is encoded.
+    void encoded(ERL_NIF_TERM term) {
+        ErlNifBinary external;
+        if (!spend(50) || !enif_term_to_binary(env_, term, &external)) {
+            return;
+        }
+        size_.bytes += external.size - version_byte;
+        spend(external.size / 64);
+        enif_release_binary(&external);
+    }
+
+    ErlNifEnv *env_;
+    const uint64_t budget_;
+    TermSize size_;
+    std::vector<ERL_NIF_TERM> rest_; // still to be looked at
+};
+
+} // namespace
+
+TermSize measure(ErlNifEnv *env, ERL_NIF_TERM term, uint64_t budget) {
+    return Measure{env, budget}.run(term);
+}
+
+} // namespace ep::channel
