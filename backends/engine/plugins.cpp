@@ -343,10 +343,14 @@ PyObject *plugin_poll(PyObject *module, PyObject *const *args, Py_ssize_t count)
             py::raise(PyExc_TypeError, "an inbox is what loop_inbox() returns, not %.100s", Py_TYPE(args[1])->tp_name);
         }
         py::Ref object = py::Ref::steal(reinterpret_cast<PyObject *>(allocate<WakerObject>(state.waker)));
-        py::Ref value = call_plugin(state, function, args + 4, count - 4, waker.get());
+        struct Before { // given back after the call, and whatever that comes to
+            OwnWaker waker;
+            ~Before() { waker.done(true); }
+        } before;
         if (reinterpret_cast<PyObject *>(Py_TYPE(args[3])) == state.waker.get()) {
-            OwnWaker{std::exchange(as<WakerObject>(args[3])->waker, nullptr)}.done(true);
+            before.waker = OwnWaker{std::exchange(as<WakerObject>(args[3])->waker, nullptr)};
         }
+        py::Ref value = call_plugin(state, function, args + 4, count - 4, waker.get());
         if (value) {
             return value;
         }

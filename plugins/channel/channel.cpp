@@ -13,10 +13,8 @@ namespace {
 
 // How many terms are measured and copied on a scheduler.
 constexpr uint64_t scheduler_budget = 20'000;
-// Up to this size messages share environments.
-constexpr uint64_t largest_copy = 1024;
-// Up to this size a binary is copied, so that it does not keep a larger one that it is a part of.
-constexpr uint64_t largest_copied_binary = 4096;
+// Up to this size messages share environments, and their binaries are copied: they might be parts of larger ones.
+constexpr uint64_t largest_copy = 2048;
 // From so many messages on a channel that nobody refers to is not emptied by whoever happened to let go of it.
 constexpr uint64_t many = 1000;
 
@@ -161,35 +159,34 @@ void Channel::taken(Lock &lock) noexcept {
     lock.wake_sender();
 }
 
+template <class Push> ep_status Channel::send(ep_call &call, uint64_t size, Push push) {
+    Lock lock{*this, call.sender};
+    if (closed_) {
+        return EP_CLOSED;
+    }
+    if (!has_room(size)) {
+        return no_room(call, size);
+    }
+    push();
+    sent(lock);
+    return EP_OK;
+}
+
 ep_status Channel::send_term(ep_call &call, ERL_NIF_TERM term) {
     const TermSize size = measure(call.env, term, on_scheduler() ? scheduler_budget : UINT64_MAX);
     if (size.too_long) {
         return EP_TOO_LONG;
     }
     if (!size.pins && size.bytes <= largest_copy) {
-        Lock lock{*this, call.sender};
-        if (closed_) {
-            return EP_CLOSED;
-        }
-        if (!has_room(size.bytes)) {
-            return no_room(call, size.bytes);
-        }
-        queue_.push_copy(term, size.bytes);
-        sent(lock);
-        return EP_OK;
+        return send(call, size.bytes, [&] {
+            queue_.push_copy(size.bytes, [&](ErlNifEnv *env) {
+                return size.binaries ? copy_with_binaries(env, call.env, term) : enif_make_copy(env, term);
+            });
+        });
     }
     HostEnv env;
     ERL_NIF_TERM copy = enif_make_copy(env.get(), term);
-    Lock lock{*this, call.sender};
-    if (closed_) {
-        return EP_CLOSED;
-    }
-    if (!has_room(size.bytes)) {
-        return no_room(call, size.bytes);
-    }
-    queue_.push(env.release(), copy, size.bytes);
-    sent(lock);
-    return EP_OK;
+    return send(call, size.bytes, [&] { queue_.push(env.release(), copy, size.bytes); });
 }
 
 ep_status Channel::send_bytes(ep_call &call, ERL_NIF_TERM binary) {
@@ -197,36 +194,14 @@ ep_status Channel::send_bytes(ep_call &call, ERL_NIF_TERM binary) {
     if (!enif_inspect_binary(call.env, binary, &data)) {
         return EP_WRONG_KIND;
     }
-    constexpr size_t largest_heap_binary = 64; // of the VM; larger ones are counted
-    if (data.size <= largest_heap_binary) {
-        Lock lock{*this, call.sender};
-        if (closed_) {
-            return EP_CLOSED;
-        }
-        if (!has_room(data.size)) {
-            return no_room(call, data.size);
-        }
-        queue_.push_bytes(data.data, data.size, data.size);
-        sent(lock);
-        return EP_OK;
+    if (data.size <= largest_copy) {
+        return send(call, data.size, [&] {
+            queue_.push_copy(data.size, [&](ErlNifEnv *env) { return copy_with_binaries(env, call.env, binary); });
+        });
     }
     HostEnv env;
-    ERL_NIF_TERM copy = 0;
-    if (data.size <= largest_copied_binary) {
-        std::copy_n(data.data, data.size, enif_make_new_binary(env.get(), data.size, &copy));
-    } else {
-        copy = enif_make_copy(env.get(), binary);
-    }
-    Lock lock{*this, call.sender};
-    if (closed_) {
-        return EP_CLOSED;
-    }
-    if (!has_room(data.size)) {
-        return no_room(call, data.size);
-    }
-    queue_.push(env.release(), copy, data.size);
-    sent(lock);
-    return EP_OK;
+    ERL_NIF_TERM copy = enif_make_copy(env.get(), binary);
+    return send(call, data.size, [&] { queue_.push(env.release(), copy, data.size); });
 }
 
 ep_status Channel::receive(ep_call &call) {

@@ -59,6 +59,7 @@ private:
     class Lock; // of mutex_; wakes those who are to be woken after it
 
     bool has_room(uint64_t size) const noexcept;
+    template <class Push> ep_status send(ep_call &call, uint64_t size, Push push);
     ep_status no_room(ep_call &call, uint64_t size);
     void sent(Lock &lock);
     void taken(Lock &lock) noexcept;

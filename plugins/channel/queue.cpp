@@ -2,7 +2,6 @@
 
 #include "plugin.hpp"
 
-#include <cstring>
 #include <mutex>
 #include <utility>
 
@@ -102,31 +101,17 @@ Segment &Queue::with_room() {
     return *last_;
 }
 
-void Queue::append(Segment &segment, ErlNifEnv *own, ERL_NIF_TERM term, uint64_t size) {
+ErlNifEnv *Queue::shared_env(uint64_t size) {
+    Segment &segment = with_room();
+    segment.copied += size;
+    return segment.env;
+}
+
+void Queue::append(ErlNifEnv *own, ERL_NIF_TERM term, uint64_t size) {
+    Segment &segment = with_room();
     segment.entries[segment.last++] = {term, own, size};
     ++count_;
     bytes_ += size;
-}
-
-void Queue::push_copy(ERL_NIF_TERM term, uint64_t size) {
-    Segment &segment = with_room();
-    segment.copied += size;
-    append(segment, nullptr, enif_make_copy(segment.env, term), size);
-}
-
-void Queue::push_bytes(const unsigned char *data, size_t length, uint64_t size) {
-    Segment &segment = with_room();
-    segment.copied += length;
-    ERL_NIF_TERM term;
-    unsigned char *copy = enif_make_new_binary(segment.env, length, &term);
-    if (length > 0) {
-        std::memcpy(copy, data, length);
-    }
-    append(segment, nullptr, term, size);
-}
-
-void Queue::push(ErlNifEnv *env, ERL_NIF_TERM term, uint64_t size) {
-    append(with_room(), env, term, size);
 }
 
 Taken Queue::pop() {

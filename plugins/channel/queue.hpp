@@ -39,19 +39,18 @@ public:
     uint64_t count() const noexcept { return count_; }
     uint64_t bytes() const noexcept { return bytes_; }
 
-    // Appends a copy of a term that holds nothing of its own alive, and is small.
-    void push_copy(ERL_NIF_TERM term, uint64_t size);
-    // The same of a binary that is small.
-    void push_bytes(const unsigned char *data, size_t length, uint64_t size);
+    // Appends a term that `copy`, called with an environment, makes there: small, and keeping nothing else alive.
+    template <class Copy> void push_copy(uint64_t size, Copy copy) { append(nullptr, copy(shared_env(size)), size); }
     // Appends a term of an environment, which is the queue's from now on.
-    void push(ErlNifEnv *env, ERL_NIF_TERM term, uint64_t size);
+    void push(ErlNifEnv *env, ERL_NIF_TERM term, uint64_t size) { append(env, term, size); }
     // The oldest one. There is one.
     Taken pop();
     void clear();
 
 private:
+    ErlNifEnv *shared_env(uint64_t size); // of the segment that append() puts the next one into
+    void append(ErlNifEnv *own, ERL_NIF_TERM term, uint64_t size);
     Segment &with_room();
-    void append(Segment &segment, ErlNifEnv *own, ERL_NIF_TERM term, uint64_t size);
 
     Segment *first_ = nullptr;
     Segment *last_ = nullptr;

@@ -1,5 +1,6 @@
 #include "term_size.hpp"
 
+#include <algorithm>
 #include <vector>
 
 namespace ep::channel {
@@ -96,11 +97,12 @@ private:
     }
 
     void binary(ERL_NIF_TERM term) {
-        size_.pins = true; // even a small one may be a part of a large one
         ErlNifBinary binary;
         if (!enif_inspect_binary(env_, term, &binary)) {
+            size_.pins = true;
             encoded(term); // a bitstring
         } else {
+            size_.binaries = true;
             size_.bytes += 5 + binary.size;
         }
     }
@@ -199,6 +201,75 @@ private:
 
 TermSize measure(ErlNifEnv *env, ERL_NIF_TERM term, uint64_t budget) {
     return Measure{env, budget}.run(term);
+}
+
+namespace {
+
+// Schedulers have small stacks.
+constexpr unsigned deepest = 50;
+
+ERL_NIF_TERM copy_with_binaries(ErlNifEnv *to, ErlNifEnv *env, ERL_NIF_TERM term, unsigned depth) {
+    if (++depth > deepest) {
+        return enif_make_copy(to, term);
+    }
+    switch (enif_term_type(env, term)) {
+    case ERL_NIF_TERM_TYPE_ATOM: return term;
+    case ERL_NIF_TERM_TYPE_BITSTRING: {
+        ErlNifBinary binary;
+        ERL_NIF_TERM copy;
+        enif_inspect_binary(env, term, &binary);
+        std::copy_n(binary.data, binary.size, enif_make_new_binary(to, binary.size, &copy));
+        return copy;
+    }
+    case ERL_NIF_TERM_TYPE_TUPLE: {
+        int arity = 0;
+        const ERL_NIF_TERM *elements = nullptr;
+        enif_get_tuple(env, term, &arity, &elements);
+        constexpr int most = 16;
+        ERL_NIF_TERM few[most];
+        std::vector<ERL_NIF_TERM> many(arity > most ? static_cast<size_t>(arity) : 0);
+        ERL_NIF_TERM *copies = arity > most ? many.data() : few;
+        std::transform(elements, elements + arity, copies,
+                       [=](ERL_NIF_TERM element) { return copy_with_binaries(to, env, element, depth); });
+        return enif_make_tuple_from_array(to, copies, static_cast<unsigned>(arity));
+    }
+    case ERL_NIF_TERM_TYPE_LIST: {
+        std::vector<ERL_NIF_TERM> copies;
+        ERL_NIF_TERM head;
+        while (enif_get_list_cell(env, term, &head, &term)) {
+            copies.push_back(copy_with_binaries(to, env, head, depth));
+        }
+        ERL_NIF_TERM list = enif_is_empty_list(env, term) ? term : copy_with_binaries(to, env, term, depth);
+        for (size_t i = copies.size(); i-- > 0;) {
+            list = enif_make_list_cell(to, copies[i], list);
+        }
+        return list;
+    }
+    case ERL_NIF_TERM_TYPE_MAP: {
+        std::vector<ERL_NIF_TERM> keys;
+        std::vector<ERL_NIF_TERM> values;
+        ErlNifMapIterator pairs;
+        ERL_NIF_TERM key;
+        ERL_NIF_TERM value;
+        ERL_NIF_TERM map = 0;
+        enif_map_iterator_create(env, term, &pairs, ERL_NIF_MAP_ITERATOR_FIRST);
+        while (enif_map_iterator_get_pair(env, &pairs, &key, &value)) {
+            keys.push_back(copy_with_binaries(to, env, key, depth));
+            values.push_back(copy_with_binaries(to, env, value, depth));
+            enif_map_iterator_next(env, &pairs);
+        }
+        enif_map_iterator_destroy(env, &pairs);
+        enif_make_map_from_arrays(to, keys.data(), values.data(), keys.size(), &map);
+        return map;
+    }
+    default: return enif_make_copy(to, term);
+    }
+}
+
+} // namespace
+
+ERL_NIF_TERM copy_with_binaries(ErlNifEnv *to, ErlNifEnv *env, ERL_NIF_TERM term) {
+    return copy_with_binaries(to, env, term, 0);
 }
 
 } // namespace ep::channel

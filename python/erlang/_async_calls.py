@@ -35,10 +35,14 @@ class _Answers:
             result = _erlang.plugin_poll(function, self._inbox, number, waker, *args)
             if type(result) is not _erlang.Waker:
                 return result
-            waker = result  # the wait ends when this is forgotten
+            waker = result
             future = self._waiting[number] = loop.create_future()
             try:
                 await future
+            except BaseException:
+                # Whoever keeps the exception keeps this frame, and so the wait, which ends when this is forgotten.
+                waker = result = None
+                raise
             finally:
                 self._waiting.pop(number, None)
 

@@ -162,6 +162,12 @@ class Channel(_Channel):
             raise StopAsyncIteration from None
 
 
+def _bytes_like(data: object) -> object:
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise TypeError(f"a channel of bytes takes bytes, a bytearray or a memoryview, not {type(data).__name__}")
+    return data
+
+
 class ByteChannel(_Channel):
     """A channel of bytes, made by py_byte_channel:new/0,1. What was sent at once comes at once."""
 
@@ -191,16 +197,16 @@ class ByteChannel(_Channel):
 
     def send_bytes(self, data: bytes | bytearray | memoryview, timeout: float | None = None) -> None:
         """Send bytes; waits for room, for so many seconds at most, or as long as it takes. Raises as Channel.send()."""
-        if self._try(_send_bytes, data) is PENDING:
+        if self._try(_send_bytes, _bytes_like(data)) is PENDING:
             self._wait(_send_bytes, timeout, data)
 
     def try_send_bytes(self, data: bytes | bytearray | memoryview) -> bool:
         """Send bytes, unless there is no room for them now."""
-        return self._try(_send_bytes, data) is not PENDING
+        return self._try(_send_bytes, _bytes_like(data)) is not PENDING
 
     async def async_send_bytes(self, data: bytes | bytearray | memoryview, timeout: float | None = None) -> None:
         """As send_bytes(), while the event loop goes on."""
-        if self._try(_send_bytes, data) is PENDING:
+        if self._try(_send_bytes, _bytes_like(data)) is PENDING:
             await self._wait_async(_send_bytes, timeout, data)
 
     def __next__(self) -> bytes:

@@ -15,7 +15,7 @@
 %% Calls a function on the second VM.
 
 -define(AUDITED, [contexts, requests, callbacks, envs, objects, lent, messages, stores, loop_inboxes, tasks,
-                  event_loops, watched_files]).
+                  event_loops, watched_files, wakers, plugin_resources]).
 -define(DEADLINE, 20000).
 
 %% @doc The backend under test.

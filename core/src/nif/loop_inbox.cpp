@@ -32,7 +32,7 @@ void LoopInbox::close() noexcept {
     }
 }
 
-void LoopInbox::post(Reply *reply) noexcept {
+bool LoopInbox::post(Reply *reply) noexcept {
     {
         std::lock_guard lock{mutex_};
         if (!closed_) {
@@ -42,10 +42,11 @@ void LoopInbox::post(Reply *reply) noexcept {
             if (!std::exchange(readable_, true)) {
                 wake_.signal();
             }
-            return;
+            return true;
         }
     }
     recycle(reply);
+    return false;
 }
 
 Reply *LoopInbox::take() noexcept {

@@ -25,7 +25,8 @@ public:
     int fd() const noexcept { return wake_.fd(); }
     // Whatever is there and whatever comes is dropped, and the file descriptor is closed.
     void close() noexcept;
-    void post(Reply *reply) noexcept;
+    // False: it was closed, and the reply is recycled.
+    bool post(Reply *reply) noexcept;
     // The oldest one; nullptr after the last of those that were there. The file descriptor stays readable until there is
     // none at the first: who looks may be interrupted before all are seen to.
     Reply *take() noexcept;

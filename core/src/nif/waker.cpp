@@ -81,11 +81,14 @@ bool Waker::notify(ErlNifEnv *sender) noexcept {
         return enif_send(sender, &process_, env_, message_) != 0;
     }
     if (inbox_ != nullptr) {
-        if (Reply *reply = take_reply(number_, EP_OK)) {
-            reply->flat.tag(EP_TAG_NONE);
-            inbox_->post(reply);
+        Reply *reply = take_reply(number_, EP_OK);
+        if (reply == nullptr) {
+            return false;
         }
-    } else if (context_ != nullptr) {
+        reply->flat.tag(EP_TAG_NONE);
+        return inbox_->post(reply);
+    }
+    if (context_ != nullptr) {
         context_->wake();
     } else {
         parker_.unpark();
