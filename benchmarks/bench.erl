@@ -53,8 +53,8 @@ start() ->
                round(bench_contexts:reference())]).
 
 rows() ->
-    Groups = [bench_calls, bench_conversion, bench_copies, bench_callbacks, bench_state, bench_streams, bench_loop,
-              bench_tasks, bench_logging, bench_start, bench_idle, bench_size],
+    Groups = [bench_calls, bench_conversion, bench_copies, bench_callbacks, bench_state, bench_streams, bench_channels,
+              bench_loop, bench_tasks, bench_logging, bench_start, bench_idle, bench_size],
     [Row || Group <- Groups, #{name := Name} = Row <- Group:rows(), is_wanted(Name)].
 
 is_wanted(Name) ->

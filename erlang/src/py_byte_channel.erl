@@ -71,10 +71,10 @@ info(Channel) -> py_channel:info(Channel).
 -spec subscribe(channel(), Credit :: 1..1000) -> ok | {error, closed | waiter_exists} | py_channel:error().
 subscribe(Channel, Credit) -> py_channel:subscribe(Channel, Credit).
 
--spec credit(channel(), More :: 1..1000) -> ok | py_channel:error().
+-spec credit(channel(), More :: 1..1000) -> ok | {error, not_subscribed} | py_channel:error().
 credit(Channel, More) -> py_channel:credit(Channel, More).
 
--spec unsubscribe(channel()) -> ok | py_channel:error().
+-spec unsubscribe(channel()) -> ok | {error, not_subscribed} | py_channel:error().
 unsubscribe(Channel) -> py_channel:unsubscribe(Channel).
 
 %% @doc Does nothing; see py_channel:register_callbacks/0.

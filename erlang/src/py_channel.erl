@@ -89,13 +89,14 @@ info(Channel) ->
 subscribe(Channel, Credit) ->
     py_nif:plugin_call(channel, subscribe, Channel, Credit).
 
-%% @doc So many more messages may come to the calling process, which is subscribed; never more than 1000.
--spec credit(channel(), More :: 1..1000) -> ok | error().
+%% @doc So many more messages may come to the calling process; never more than 1000. `{error, not_subscribed}': it is not,
+%% or not any more, since the channel was closed.
+-spec credit(channel(), More :: 1..1000) -> ok | {error, not_subscribed} | error().
 credit(Channel, More) ->
     py_nif:plugin_call(channel, credit, Channel, More).
 
 %% @doc No more messages come, but those that are in the mailbox already.
--spec unsubscribe(channel()) -> ok | error().
+-spec unsubscribe(channel()) -> ok | {error, not_subscribed} | error().
 unsubscribe(Channel) ->
     py_nif:plugin_call(channel, unsubscribe, Channel).
 

@@ -335,13 +335,18 @@ ep_status Channel::subscribe(ep_call &call, const ErlNifPid &process, uint32_t c
     return EP_OK;
 }
 
-ep_status Channel::unsubscribe(const ErlNifPid &process, ErlNifEnv *env) {
-    Lock lock{*this, env};
-    if (!subscriber_.is_there || enif_compare_pids(&subscriber_.process, &process) != 0) {
-        return EP_WRONG_KIND;
+bool Channel::is_subscribed(const ErlNifPid &process) const noexcept {
+    return subscriber_.is_there && enif_compare_pids(&subscriber_.process, &process) == 0;
+}
+
+ep_status Channel::unsubscribe(ep_call &call, const ErlNifPid &process) {
+    Lock lock{*this, call.sender};
+    if (!is_subscribed(process)) {
+        call.result = atoms().not_subscribed;
+        return EP_FAILED;
     }
     subscriber_.is_there = false;
-    enif_demonitor_process(env, &resource_, &subscriber_.monitor);
+    enif_demonitor_process(call.env, &resource_, &subscriber_.monitor);
     if (!queue_.empty()) {
         lock.wake_receiver();
     }
@@ -350,8 +355,9 @@ ep_status Channel::unsubscribe(const ErlNifPid &process, ErlNifEnv *env) {
 
 ep_status Channel::give_credit(ep_call &call, const ErlNifPid &process, uint32_t credit) {
     Lock lock{*this, call.sender};
-    if (!subscriber_.is_there || enif_compare_pids(&subscriber_.process, &process) != 0) {
-        return EP_WRONG_KIND;
+    if (!is_subscribed(process)) {
+        call.result = atoms().not_subscribed;
+        return EP_FAILED;
     }
     subscriber_.credit = std::min(subscriber_.credit + credit, most_credit);
     feed_subscriber(lock);

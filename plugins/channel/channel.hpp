@@ -48,7 +48,7 @@ public:
     ERL_NIF_TERM info(ErlNifEnv *env);
     // Messages go to a process, as many as it has credit for.
     ep_status subscribe(ep_call &call, const ErlNifPid &process, uint32_t credit);
-    ep_status unsubscribe(const ErlNifPid &process, ErlNifEnv *env);
+    ep_status unsubscribe(ep_call &call, const ErlNifPid &process);
     ep_status give_credit(ep_call &call, const ErlNifPid &process, uint32_t credit);
     void process_down(ErlNifEnv *env, const ErlNifMonitor &monitor);
 
@@ -63,6 +63,7 @@ private:
     ep_status no_room(ep_call &call, uint64_t size);
     void sent(Lock &lock);
     void taken(Lock &lock) noexcept;
+    bool is_subscribed(const ErlNifPid &process) const noexcept;
     void feed_subscriber(Lock &lock);
     static void receiver_gave_up(void *resource, ep_waker *waker, ErlNifEnv *sender);
     static void sender_gave_up(void *resource, ep_waker *waker, ErlNifEnv *sender);

@@ -95,7 +95,7 @@ ep_status channel_subscribe(ep_call &call) {
 ep_status channel_unsubscribe(ep_call &call) {
     Channel *channel = channel_argument(call);
     ErlNifPid self;
-    return channel != nullptr && caller_of(call, self) ? channel->unsubscribe(self, call.env) : EP_WRONG_KIND;
+    return channel != nullptr && caller_of(call, self) ? channel->unsubscribe(call, self) : EP_WRONG_KIND;
 }
 
 // (Channel, More)

@@ -29,15 +29,16 @@ const ep_function functions[] = {
 ep_status open(ErlNifEnv *env, const ep_host *host, ep_error *) {
     the_host = host;
     auto atom = [env](const char *name) { return enif_make_atom(env, name); };
-    the_atoms = {atom("size"),
-                 atom("max_size"),
-                 atom("closed"),
-                 atom("true"),
-                 atom("false"),
-                 atom("waiter_exists"),
-                 atom("too_large"),
-                 atom("py_channel_message"),
-                 atom("py_channel_closed")};
+    the_atoms.size = atom("size");
+    the_atoms.max_size = atom("max_size");
+    the_atoms.closed = atom("closed");
+    the_atoms.true_ = atom("true");
+    the_atoms.false_ = atom("false");
+    the_atoms.waiter_exists = atom("waiter_exists");
+    the_atoms.not_subscribed = atom("not_subscribed");
+    the_atoms.too_large = atom("too_large");
+    the_atoms.py_channel_message = atom("py_channel_message");
+    the_atoms.py_channel_closed = atom("py_channel_closed");
     return EP_OK;
 }
 

@@ -11,7 +11,8 @@ namespace ep::channel {
 const ep_host &host() noexcept;
 
 struct Atoms {
-    ERL_NIF_TERM size, max_size, closed, true_, false_, waiter_exists, too_large, py_channel_message, py_channel_closed;
+    ERL_NIF_TERM size, max_size, closed, true_, false_, waiter_exists, not_subscribed, too_large, py_channel_message,
+        py_channel_closed;
 };
 const Atoms &atoms() noexcept;
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 from _functools import partial as _partial
 
 import _erlang
-from _erlang import Atom, Interrupted, Pid, ProcessError, Ref, Term, atom, call, send, whereis
+from _erlang import Atom, Handle, Interrupted, Pid, PluginError, ProcessError, Ref, Term, atom, call, send, whereis
 
 TYPE_CHECKING = False  # known to type checkers under this name
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from . import server
+    from . import channel, server
     from ._async_calls import async_call
     from ._gen_call import async_gen_call, gen_call
     from ._logging import ErlangHandler, setup_logging
@@ -46,16 +46,21 @@ if TYPE_CHECKING:
     from ._spawning import spawn_task
     from ._state import SharedDict, state_decr, state_delete, state_get, state_incr, state_keys, state_set
     from ._tracing import Span, trace
+    from .channel import ByteChannel, ByteChannelClosed
 
 __all__ = [
     "Atom",
+    "ByteChannel",
+    "ByteChannelClosed",
     "ErlangEventLoop",
     "ErlangHandler",
     "EventLoopPolicy",
     "ExecutionMode",
+    "Handle",
     "InlineScheduleMarker",
     "Interrupted",
     "Pid",
+    "PluginError",
     "ProcessError",
     "Ref",
     "ScheduleMarker",
@@ -67,6 +72,7 @@ __all__ = [
     "async_gen_call",
     "atom",
     "call",
+    "channel",
     "consume_time_slice",
     "detect_mode",
     "gen_call",
@@ -129,6 +135,7 @@ _LATER = {
             "state_set",
         ),
         "._tracing": ("Span", "trace"),
+        ".channel": ("ByteChannel", "ByteChannelClosed"),
     }.items()
     for name in names
 }
@@ -152,8 +159,8 @@ def __getattr__(name: str) -> Callable[..., Any]:
     if name in _LATER:
         globals()[name] = getattr(_import(_LATER[name]), name)
         return globals()[name]
-    if name == "server":  # a module, which importing sets
-        return _import(".server")
+    if name in ("channel", "server"):  # modules, which importing sets
+        return _import(f".{name}")
     if _erlang.is_registered(name):
         return _partial(call, name)
     raise AttributeError(
