@@ -13,15 +13,15 @@ from __future__ import annotations
 import typing  # noqa: F401  isort: skip  (before asyncio, as in _loop.py)
 
 import asyncio
-import errno
 import os
 import socket
 import threading
-import time
 import weakref
 from itertools import count
 
 from . import _tasks
+from ._server_keepers import _Arriving, _Keeper
+from ._server_sockets import _ACCEPTS, _Connection, _duplicate, _kind, _Listener, _listens, _Shared
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,209 +29,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Server", "adopt", "serve", "stop_serving"]
 
-# How many connections are accepted before the loop sees to anything else. Few, so that others who accept from the same
-# queue get their share.
-_ACCEPTS = 16
-
-_OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-_LISTENS_NO_MORE = {errno.EINVAL, errno.EBADF, errno.ENOTSOCK}
-# What asyncio waits after it has run out of them, and a little less.
-_PAUSE = 0.9
-
 # Names are of one interpreter; those of another are told by it.
 _own = f"server {os.urandom(6).hex()}"
 _numbers = count(1)
 _lock = threading.Lock()
 _servers: weakref.WeakValueDictionary[str, Server] = weakref.WeakValueDictionary()
-
-
-class _Connection(socket.socket):
-    """Says when it is closed, which transports do when they have told their protocol."""
-
-    __slots__ = ("keeper", "transport")
-
-    def close(self) -> None:
-        fd = self.fileno()
-        super().close()
-        self.transport = None
-        keeper, self.keeper = getattr(self, "keeper", None), None
-        if keeper is not None:
-            keeper._gone(fd)
-
-    def __del__(self) -> None:
-        # It had no transport, or one that was given up; on the thread that happens to collect the garbage.
-        keeper = getattr(self, "keeper", None)
-        if keeper is not None and not keeper._loop.is_closed():
-            super().close()
-            try:
-                keeper._loop.call_soon_threadsafe(keeper._look)
-            except RuntimeError:
-                pass  # closed meanwhile
-
-
-class _Shared(_Connection):
-    """Erlang has it, too. Whether it blocks is set for both, and Erlang's module `socket` has it block to close it."""
-
-    __slots__ = ()
-
-    def recv(self, size: int, flags: int = 0) -> bytes:
-        return super().recv(size, flags | socket.MSG_DONTWAIT)
-
-    def recv_into(self, buffer, size: int = 0, flags: int = 0) -> int:
-        return super().recv_into(buffer, size, flags | socket.MSG_DONTWAIT)
-
-    def recvfrom(self, size: int, flags: int = 0) -> tuple[bytes, object]:
-        return super().recvfrom(size, flags | socket.MSG_DONTWAIT)
-
-    def send(self, data, flags: int = 0) -> int:
-        return super().send(data, flags | socket.MSG_DONTWAIT)
-
-    def sendmsg(self, buffers, ancillary=(), flags: int = 0) -> int:
-        return super().sendmsg(buffers, ancillary, flags | socket.MSG_DONTWAIT)
-
-    def sendto(self, data, address) -> int:
-        return super().sendto(data, socket.MSG_DONTWAIT, address)
-
-
-class _Listener(socket.socket):
-    """Accepts for a server. It listens already."""
-
-    __slots__ = ("server", "_paused_until")
-
-    def listen(self, backlog: int = 0) -> None:
-        """Erlang has done so, with a backlog of its choice."""
-
-    def accept(self) -> tuple[_Connection, object]:
-        if self.server._stopping or time.monotonic() < getattr(self, "_paused_until", 0):
-            raise BlockingIOError
-        try:
-            self.setblocking(False)  # again: see _Shared
-            accepted, address = super().accept()
-        except OSError as error:
-            if error.errno in _OUT_OF_RESOURCES:
-                self._paused_until = time.monotonic() + _PAUSE  # or asyncio would try on, and log as often
-            elif error.errno in _LISTENS_NO_MORE:
-                self.server._broken(error)
-                raise BlockingIOError from None
-            raise
-        connection = _Connection(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
-        self.server._add(connection)
-        return connection, address
-
-
-class _Arriving(asyncio.BaseProtocol):
-    """Holds the place of a protocol until there is a transport that can be closed if it cannot be made."""
-
-    __slots__ = ("_keeper", "_factory")
-
-    def __init__(self, keeper: _Keeper, factory: Callable[[], asyncio.BaseProtocol]) -> None:
-        self._keeper = keeper
-        self._factory = factory
-
-    def connection_made(self, transport) -> None:
-        self._keeper._arrived(transport, self._factory)
-
-
-class _Keeper:
-    """Some connections of a loop, which end with the loop: its task is then cancelled like all others."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._thread = threading.get_ident()
-        self._open: weakref.WeakValueDictionary[int, _Connection] = weakref.WeakValueDictionary()  # by descriptor
-        self._stopping = False  # nothing new comes
-        self._aborting = False  # and what is there goes
-        self._closed = asyncio.Event()  # nothing new can come
-        self._over = asyncio.Event()  # and nothing is there any more
-
-    def _start(self) -> None:
-        self._loop.create_task(self._keep()).add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task) -> None:
-        if not task.cancelled() and task.exception() is not None:
-            self._report("cannot serve", task.exception())
-        self._release()
-        self._closed.set()
-        self._over.set()
-
-    def _release(self) -> None:
-        """Close what is open at once: nothing is left to do, or no time, or no loop."""
-        self._stopping = self._aborting = True
-        for connection in list(self._open.values()):
-            connection.keeper = None
-            connection.close()
-        self._open.clear()
-
-    async def _keep(self) -> None:
-        try:
-            await self._over.wait()
-        finally:
-            self._stop(0)
-            await self._over.wait()
-
-    def _add(self, connection: _Connection) -> None:
-        connection.keeper, connection.transport = self, None
-        self._open[connection.fileno()] = connection
-
-    def _arrived(self, transport, factory: Callable[[], asyncio.BaseProtocol]) -> None:
-        connection = self._open.get(transport.get_extra_info("socket").fileno())
-        if connection is not None:
-            connection.transport = transport
-        if self._aborting:
-            transport.abort()
-            return
-        protocol = None
-        try:
-            protocol = factory()
-            transport.set_protocol(protocol)
-            protocol.connection_made(transport)
-        except BaseException as error:
-            transport.abort()
-            self._report("a protocol could not be made, or did not take its connection", error, protocol, transport)
-
-    def _report(self, what: str, error: BaseException, protocol=None, transport=None) -> None:
-        context = {"message": f"{self}: {what}", "exception": error}
-        if protocol is not None:
-            context["protocol"] = protocol
-        if transport is not None:
-            context["transport"] = transport
-        self._loop.call_exception_handler(context)
-
-    def _gone(self, fd: int) -> None:
-        self._open.pop(fd, None)
-        self._look()
-
-    def _look(self) -> None:
-        if self._closed.is_set() and not self._open:
-            self._over.set()
-
-    def _stop(self, timeout: float | None) -> None:
-        """Take no more; abort what is there after so many seconds, if it is said how many."""
-        if not self._stopping:
-            self._stopping = True
-            # Connections that asyncio has accepted have their transports by then.
-            self._loop.call_soon(self._close)
-        if timeout is not None:
-            if timeout > 0:
-                self._loop.create_task(self._abort_after(timeout))
-            else:
-                self._abort()
-
-    def _close(self) -> None:
-        self._closed.set()
-        self._look()
-
-    async def _abort_after(self, timeout: float) -> None:
-        try:
-            await asyncio.wait_for(self._over.wait(), timeout)
-        except TimeoutError:
-            self._abort()
-
-    def _abort(self) -> None:
-        self._aborting = True
-        for connection in list(self._open.values()):
-            if connection.transport is not None:
-                connection.transport.abort()
 
 
 class Server(_Keeper):
@@ -487,38 +289,3 @@ def _check_factory(protocol_factory: object) -> None:
             f"protocol_factory is expected to be a class or a function without arguments, not "
             f"{type(protocol_factory).__name__}"
         )
-
-
-def _duplicate(fd: int, make: type[socket.socket]) -> socket.socket:
-    if not isinstance(fd, int) or isinstance(fd, bool):
-        raise TypeError(f"the number of a file descriptor is expected, as inet:getfd/1 gives, not {type(fd).__name__}")
-    try:
-        copy = os.dup(fd)
-    except (OSError, OverflowError) as error:
-        number = getattr(error, "errno", None) or errno.EBADF
-        raise OSError(number, f"file descriptor {fd} cannot be duplicated: {os.strerror(number)}") from None
-    try:
-        sock = make(fileno=copy)
-    except BaseException as error:
-        os.close(copy)
-        if isinstance(error, OSError):
-            raise OSError(error.errno, f"file descriptor {fd} is not a socket: {error.strerror}") from None
-        raise
-    sock.setblocking(False)
-    return sock
-
-
-def _listens(sock: socket.socket) -> bool:
-    try:
-        return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) != 0
-    except OSError:  # a system that does not say
-        try:
-            sock.getpeername()
-        except OSError:
-            return True
-        return False
-
-
-def _kind(sock: socket.socket) -> str:
-    kinds = {socket.SOCK_STREAM: "a stream socket", socket.SOCK_DGRAM: "a datagram socket"}
-    return kinds.get(sock.type, f"a socket of type {sock.type}")
