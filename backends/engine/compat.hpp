@@ -18,6 +18,10 @@ inline constexpr bool has_gil = false;
 inline constexpr bool has_gil = true;
 #endif
 
+// Whether the module threading knows which thread is Python's main one. Otherwise it takes the thread for that on which
+// it is imported first; code that may set signal handlers there asks it, and is refused on any but the real one.
+inline constexpr bool knows_main_thread = PY_VERSION_HEX >= 0x030D0000;
+
 // The exception that is set, as a new reference; the indicator is cleared. nullptr when none is.
 inline PyObject *take_exception() {
 #if PY_VERSION_HEX >= 0x030C0000

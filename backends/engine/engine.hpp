@@ -19,6 +19,7 @@
 namespace ep {
 
 struct Interpreter;
+class TaskLoop;
 
 // The state of the module _erlang: one per interpreter.
 struct ModuleState {
@@ -91,6 +92,8 @@ struct ep_interp {
     ErlNifEnv *send_env = nullptr;
     bool sending = false;
     std::unique_ptr<ep::FlatWriter> spare_writer;
+    std::shared_ptr<ep::TaskLoop> task_loop; // what it runs for Erlang, if it does
+    bool between_callbacks = false;          // of that loop: nothing else of the thread runs below what is served now
     py::Ref printed; // what the running code has printed and not sent, as _output.py keeps it; made when it prints
 
     std::mutex interrupt_mutex;        // guards the next nine; taken attached. The thread itself reads some without it.
@@ -157,6 +160,8 @@ public:
 
     // Whether it runs on top of another one.
     bool nested() const noexcept { return below_ != 0; }
+    // Whether that is the context's loop between two callbacks, and no task of it.
+    bool between_callbacks() const noexcept { return between_callbacks_; }
 
 private:
     ep_interp &interp_;
@@ -165,6 +170,7 @@ private:
     uint64_t told_below_ = 0;
     bool importing_below_ = false;
     unsigned import_locks_below_ = 0;
+    bool between_callbacks_ = false;
 };
 
 // Around code that is run in the middle of other code of this thread: an event loop of asyncio that runs below, and its
@@ -183,6 +189,9 @@ private:
     ep_interp &interp_;
     py::Ref asyncio_, loop_, task_;
 };
+
+// No loop of asyncio runs on the calling thread any more, and no task of it. Attached; no exception is set at either end.
+void forget_running_loop() noexcept;
 
 // Around code that may print: what is left without a newline at its end is sent then, and does not get between the
 // lines of the code below it on the stack. Attached; no exception is set at either end.

@@ -113,6 +113,7 @@ PyObject *poll_files(PyObject *module, PyObject *const *args, Py_ssize_t count) 
 PyObject *answer_task(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
 PyObject *fail_task(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
 PyObject *task_is_open(PyObject *module, PyObject *task) noexcept;
+PyObject *take_tasks(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
 
 // plugins.cpp
 void add_plugin_types(PyObject *module, ModuleState &state);

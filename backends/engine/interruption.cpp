@@ -174,7 +174,8 @@ bool was_interrupted(ep_interp &interp) {
     return interp.running != 0 && interp.reached.load() == interp.running;
 }
 
-Running::Running(ep_interp &interp, uint64_t serial) : interp_(interp) {
+Running::Running(ep_interp &interp, uint64_t serial)
+    : interp_(interp), between_callbacks_(std::exchange(interp.between_callbacks, false)) {
     std::lock_guard lock{interp_.interrupt_mutex};
     if (interp_.interrupted != 0 && py::compat::async_exception_pending(interp_.thread)) {
         interp_.reached = 0; // it has not, and does not now
@@ -195,6 +196,7 @@ Running::~Running() {
     interp_.reached = reached_below_;
     interp_.importing = importing_below_;
     interp_.import_locks = import_locks_below_;
+    interp_.between_callbacks = between_callbacks_;
 }
 
 } // namespace ep

@@ -131,6 +131,7 @@ void set_up_context(ep_interp &interp) {
 
 void ep_interp::clear() {
     printed = {};
+    task_loop = {};
     globals = {};
     code = {};
     atoms = {};
@@ -159,6 +160,9 @@ void start_python(const ep_start &options) {
     install_sandbox();
     initialise(options);
     leave_signals_alone();
+    if (!py::compat::knows_main_thread && !py::Ref::steal(PyImport_ImportModule("threading"))) {
+        PyErr_Clear(); // Python does without
+    }
     try {
         close_sandbox_gaps();
     } catch (const py::Raised &) {

@@ -36,6 +36,18 @@ void LoopBelow::set_aside() noexcept {
     PyErr_Clear();
 }
 
+void forget_running_loop() noexcept {
+    if (py::Ref asyncio = accelerator()) {
+        py::Ref loop = call(asyncio, "_get_running_loop");
+        if (loop && loop.get() != Py_None) {
+            swap_task(asyncio, loop.get(), Py_None);
+            PyErr_Clear();
+            call(asyncio, "_set_running_loop", Py_None);
+        }
+    }
+    PyErr_Clear();
+}
+
 LoopBelow::LoopBelow(ep_interp &interp, bool nested) noexcept : interp_(interp) {
     if (nested && (asyncio_ = accelerator())) {
         set_aside();

@@ -84,6 +84,10 @@ PyMethodDef methods[] = {
     {"fail_task", py::as_function(fail_task), METH_FASTCALL,
      "fail_task(task, reason)\n--\n\nThe same for an error: an exception, or any other value."},
     {"task_is_open", task_is_open, METH_O, "task_is_open(task)\n--\n\nWhether its creator waits for it."},
+    {"take_tasks", py::as_function(take_tasks), METH_FASTCALL,
+     "take_tasks(tasks, set_running_loop, task_type, current_tasks)\n--\n\nHave the context of this thread give what is "
+     "submitted to a TaskLoop, beginning tasks of asyncio itself where current_tasks is not None. Without arguments, to "
+     "none."},
     {"loop_new", loop_new, METH_NOARGS,
      "loop_new()\n--\n\nFiles that the VM watches for one selector. They need a worker, a process of Erlang."},
     {"loop_term", loop_term, METH_O, "loop_term(loop)\n--\n\nThe reference that Erlang knows it by."},

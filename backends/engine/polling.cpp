@@ -1,5 +1,6 @@
 // What an event loop on a context's thread waits with.
 #include "functions.hpp"
+#include "task_loop.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -154,12 +155,12 @@ PyObject *poll_files(PyObject *module, PyObject *const *args, Py_ssize_t count) 
         if (!PyDict_Check(args[2])) {
             py::raise(PyExc_TypeError, "a selector's keys are a dict, not %.100s", Py_TYPE(args[2])->tp_name);
         }
-        if (args[4] == Py_True && take_deferred(*interp)) {
+        const bool serves_all = args[4] == Py_True;
+        if (serves_all && take_deferred(*interp)) {
             forget_interrupt(*interp);
             py::raise(state_of(module).interrupted.get(), "interrupted while an event loop looked for events");
         }
-        const uint32_t flags =
-            (args[4] == Py_True ? EP_POLL_ALL : 0) | (was_interrupted(*interp) ? EP_POLL_CLEANING : 0);
+        const uint32_t flags = (serves_all ? EP_POLL_ALL : 0) | (was_interrupted(*interp) ? EP_POLL_CLEANING : 0);
         const uint32_t came = engine().host->poll(interp->context, Sleep::call, &sleep, nanoseconds(args[3]), flags);
         if ((came & EP_POLL_INTERRUPTED) != 0) {
             forget_interrupt(*interp); // raised here and now instead
@@ -170,7 +171,14 @@ PyObject *poll_files(PyObject *module, PyObject *const *args, Py_ssize_t count) 
             throw py::Raised{};
         }
         if ((came & EP_POLL_REQUESTS) != 0) {
+            const std::shared_ptr<TaskLoop> tasks =
+                serves_all ? interp->task_loop : nullptr; // what is served may end it
+            interp->between_callbacks = tasks != nullptr;
             engine().host->serve_requests(interp->context, flags & EP_POLL_ALL);
+            interp->between_callbacks = false;
+            if (tasks) {
+                tasks->set_running(true); // whatever they have made of it
+            }
             Sleep::call(&sleep, 0); // what they closed is not reported any more
         }
         return ready_list(sleep, args[2]);

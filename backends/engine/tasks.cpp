@@ -2,6 +2,7 @@
 #include "builder.hpp"
 #include "errors.hpp"
 #include "functions.hpp"
+#include "task_loop.hpp"
 
 namespace ep {
 
@@ -64,6 +65,19 @@ PyObject *task_is_open(PyObject *module, PyObject *task) noexcept {
         HostEnv env;
         ERL_NIF_TERM term = task_term(state_of(module), env.get(), task);
         return py::Ref::borrow(engine().host->task_is_open(env.get(), term) != 0 ? Py_True : Py_False);
+    });
+}
+
+PyObject *take_tasks(PyObject *, PyObject *const *args, Py_ssize_t count) noexcept {
+    return guarded([&] {
+        ep_interp *interp = current_interp();
+        if (interp == nullptr || (count != 0 && count != 4)) {
+            py::raise(PyExc_TypeError, "take_tasks() is for a context's thread, and takes nothing or four arguments");
+        }
+        std::shared_ptr<TaskLoop> loop =
+            count == 0 ? nullptr : std::make_shared<TaskLoop>(args[0], args[1], args[2], args[3]);
+        interp->task_loop.swap(loop); // the one before goes when nothing of this changes any more
+        return py::Ref::borrow(Py_None);
     });
 }
 

@@ -11,7 +11,8 @@
 
 -behaviour(gen_server).
 
--export([new_table/0, start/3, stop/2, find/1, of_ref/1, use/1, known/1, known/2, cancel/1, ref/1, context/1, sessions/1]).
+-export([new_table/0, start/3, stop/2, find/1, of_ref/1, use/1, known/1, known/2, cancel/1]).
+-export([ref/1, context/1, native/1, sessions/1]).
 -export([start_link/2]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
@@ -187,6 +188,9 @@ ref(#loop{ref = Ref}) -> Ref.
 
 -spec context(loop()) -> {pid(), py_nif:context(), non_neg_integer()}.
 context(#loop{context = Context, native = Native, number = Number}) -> {Context, Native, Number}.
+
+-spec native(loop()) -> py_nif:context().
+native(#loop{native = Native}) -> Native.
 
 %% @doc How many processes a loop watches.
 -spec sessions(loop()) -> non_neg_integer().

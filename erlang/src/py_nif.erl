@@ -20,7 +20,7 @@
     submit_call/8, submit_eval/6, submit_exec/5, submit_object/7, submit_noop/3, cancel/1,
     async_new/0, async_set/2, async_handle/1,
     %% tasks of event loops
-    submit_task/7, task_new/1, task_give_up/1, task_state/1, is_task/1, task_context/1,
+    submit_task/5, spawn_task/6, task_new/1, task_give_up/1, task_state/1, task_context/1,
     event_loop_exec/2, event_loop_eval/2,
     %% environments and objects
     env_new/1, is_env/1, is_object/1, object_context/1,
@@ -294,11 +294,13 @@ async_handle(_Async) -> ?STUB.
 %%
 %% All that are open when their context stops are answered with `{error, context_stopped}'.
 
-%% @doc Makes a task and calls a Python function for it, which will answer it:
-%% `Module.Function(Loop, Task, Creator, *Name, Args, Kwargs)'. No slot of the semaphore is taken.
--spec submit_task(context(), name(), name(), Loop :: non_neg_integer(), Name :: {name(), name()}, [term()], map()) ->
-    task() | {error, term()}.
-submit_task(_Context, _Module, _Function, _Loop, _Name, _Args, _Kwargs) -> ?STUB.
+%% @doc Makes a task of calling a Python function on the loop of a context. No slot of the semaphore is taken.
+-spec submit_task(context(), name(), name(), [term()], map()) -> task() | {error, term()}.
+submit_task(_Context, _Module, _Function, _Args, _Kwargs) -> ?STUB.
+
+%% @doc The same without a task: nobody gets the result, and it goes on when the calling process ends. Any reference.
+-spec spawn_task(reference(), context(), name(), name(), [term()], map()) -> ok | {error, term()}.
+spawn_task(_Ref, _Context, _Module, _Function, _Args, _Kwargs) -> ?STUB.
 
 %% @doc A task that nobody has submitted.
 -spec task_new(context()) -> task() | {error, context_stopped}.
@@ -309,12 +311,9 @@ task_new(_Context) -> ?STUB.
 task_give_up(_Task) -> ?STUB.
 
 %% @doc `ending': its message is about to be in the mailbox; `over': it is, or was, or the task was given up;
-%% `not_owner': another process made it.
--spec task_state(task()) -> open | ending | over | not_owner.
+%% `not_owner': another process made it, or it is none.
+-spec task_state(term()) -> open | ending | over | not_owner.
 task_state(_Task) -> ?STUB.
-
--spec is_task(term()) -> boolean().
-is_task(_Term) -> ?STUB.
 
 -spec task_context(task()) -> context().
 task_context(_Task) -> ?STUB.

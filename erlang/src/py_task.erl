@@ -15,10 +15,8 @@
 -spec submit({ok, py_loop:loop()} | {error, term()}, py_request:name(), py_request:name(), [term()], map()) ->
     {ok, py_nif:task()} | {error, term()}.
 submit({ok, Loop}, Module, Function, Args, Kwargs) ->
-    {_, Native, Number} = py_loop:context(Loop),
-    Name = {name(Module), name(Function)},
-    adopt(Name, Loop),
-    case py_nif:submit_task(Native, ?PYTHON, submit, Number, Name, Args, Kwargs) of
+    adopt(Module, Loop),
+    case py_nif:submit_task(py_loop:native(Loop), name(Module), name(Function), Args, Kwargs) of
         {error, _} = Error -> Error;
         Task -> {ok, Task}
     end;
@@ -29,13 +27,8 @@ submit({error, _} = Error, _Module, _Function, _Args, _Kwargs) ->
 -spec spawn({ok, py_loop:loop()} | {error, term()}, py_request:name(), py_request:name(), [term()], map()) ->
     ok | {error, term()}.
 spawn({ok, Loop}, Module, Function, Args, Kwargs) ->
-    {_, Native, Number} = py_loop:context(Loop),
-    {M, F} = Name = {name(Module), name(Function)},
-    adopt(Name, Loop),
-    case py_request:setup_cast(Native, ?PYTHON, submit, [Number, none, self(), M, F, Args, Kwargs]) of
-        context_stopped -> {error, context_stopped};
-        Result -> Result
-    end;
+    adopt(Module, Loop),
+    py_nif:spawn_task(make_ref(), py_loop:native(Loop), name(Module), name(Function), Args, Kwargs);
 spawn({error, _} = Error, _Module, _Function, _Args, _Kwargs) ->
     Error.
 
@@ -50,7 +43,7 @@ failed(Reason) ->
 %% `{error, not_owner}': the caller did not submit it, or has its result already.
 -spec await(reference(), timeout(), cancel | leave) -> py_request:result().
 await(Task, Timeout, Then) ->
-    case py_nif:is_task(Task) andalso py_nif:task_state(Task) of
+    case py_nif:task_state(Task) of
         open ->
             receive
                 {async_result, Task, Result} -> Result
@@ -92,7 +85,12 @@ over(Task) ->
 %% They are looked up in the environments of the process: those of py:exec, and then the one it has in the loop's own
 %% context. A loop is shown each once, and forgets them with the process. It can use those of its own interpreter.
 
-adopt({<<"__main__">>, _}, Loop) ->
+adopt('__main__', Loop) -> show(Loop);
+adopt(<<"__main__">>, Loop) -> show(Loop);
+adopt("__main__", Loop) -> show(Loop);
+adopt(_Name, _Loop) -> ok.
+
+show(Loop) ->
     Known = py_loop:known(Loop),
     case [Entry || {_, _, Env} = Entry <- py_local_env:environments(), not lists:member(Env, Known)] of
         [] ->
@@ -101,9 +99,7 @@ adopt({<<"__main__">>, _}, Loop) ->
             ok = py_loop:known(Loop, [Env || {_, _, Env} <- New] ++ Known),
             %% The last one to be shown is looked at first.
             lists:foreach(fun(Entry) -> show(Entry, Loop) end, lists:reverse(New))
-    end;
-adopt(_Name, _Loop) ->
-    ok.
+    end.
 
 show({Pid, Native, Env}, Loop) ->
     {Context, _, Number} = py_loop:context(Loop),
@@ -117,6 +113,6 @@ show({Pid, Native, Env}, Loop) ->
             ok
     end.
 
-name(Name) when is_atom(Name) -> atom_to_binary(Name);
+name(Name) when is_atom(Name) -> Name;
 name(Name) when is_binary(Name) -> Name;
 name(Name) -> unicode:characters_to_binary(Name).

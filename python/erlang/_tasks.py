@@ -1,8 +1,8 @@
 """What Erlang submits to an event loop, and how its results get back. For the thread of the loop's context, but for adopt().
 
 A context that runs a loop has one request at the bottom of its stack, run(); everything else here are requests that are
-served between the callbacks of that loop. A task is an erlang.Ref that is answered once; None stands for one whose result
-nobody wants.
+served between the callbacks of that loop. The native part calls the functions of tasks, and asks a TaskLoop for what takes
+longer. A task is an erlang.Ref that is answered once; None stands for one whose result nobody wants.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import sys
 from _thread import get_ident
 from asyncio import events
 from importlib import import_module
-from types import CoroutineType
 
 import _erlang
 
@@ -25,8 +24,8 @@ from ._scheduling import ScheduleMarker
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable
+    from types import CoroutineType
 
-_FUNCTION_NOT_FOUND = _erlang.atom("function_not_found")
 _LOOP_STOPPED = _erlang.atom("loop_stopped")
 _LOOP = _erlang.atom("py_loop")
 _RUNS = _erlang.atom("runs")
@@ -40,10 +39,6 @@ _PATIENCE = 8
 _set_running_loop = events._set_running_loop
 
 _loops: dict[int, TaskLoop] = {}  # by the number of the context
-
-
-class _NotFound(Exception):
-    pass
 
 
 class _Loop(ErlangEventLoop):
@@ -62,16 +57,9 @@ class _Loop(ErlangEventLoop):
             super().call_exception_handler(context)
 
 
-if sys.version_info >= (3, 12):
-
-    def _new_task(coroutine, loop: asyncio.AbstractEventLoop) -> asyncio.Task:
-        # Begins at once: what does not wait needs no turn of the loop.
-        return asyncio.Task(coroutine, loop=loop, eager_start=True)
-
-else:
-
-    def _new_task(coroutine, loop: asyncio.AbstractEventLoop) -> asyncio.Task:
-        return asyncio.Task(coroutine, loop=loop)
+# What says which task of a loop is the current one, for Pythons whose tasks cannot begin at once by themselves. None where
+# they can.
+_current_tasks = None if sys.version_info >= (3, 12) else asyncio.tasks._current_tasks
 
 
 class TaskLoop:
@@ -91,34 +79,26 @@ class TaskLoop:
     def adopt(self, creator: _erlang.Pid, namespace: dict, first: bool) -> None:
         self._namespaces.setdefault(creator, []).insert(0 if first else sys.maxsize, namespace)
 
-    def find(self, creator: _erlang.Pid, module: str, name: str):
+    def find(self, creator: _erlang.Pid, module: str, name: str) -> tuple | None:
+        """The function, alone in a tuple, where it was not simply there in a module that is imported already."""
         if module == "__main__":
             for namespace in self._namespaces.get(creator, ()):
                 if name in namespace:
-                    return namespace[name]
-        found = sys.modules.get(module)
+                    return (namespace[name],)
         try:
-            if found is not None:
-                try:
-                    return getattr(found, name)
-                except AttributeError:
-                    pass  # perhaps another thread is still importing it: this waits for that
-            return getattr(import_module(module), name)
+            return (getattr(import_module(module), name),)
         except ModuleNotFoundError as error:
             if error.name is not None and (module + ".").startswith(error.name + "."):
-                raise _NotFound from None
+                return None
             raise
         except AttributeError:
-            raise _NotFound from None
+            return None
 
-    def task(self, awaitable: Awaitable) -> asyncio.Future:
-        """What the loop runs for something that a function has returned. The loop has to be the running one."""
-        if awaitable.__class__ is not CoroutineType:
-            if asyncio.isfuture(awaitable) and awaitable not in self._running:
-                return awaitable
-            if not asyncio.iscoroutine(awaitable):
-                awaitable = _awaited(awaitable)
-        return _new_task(awaitable, self.loop)
+    def awaited(self, awaitable: Awaitable) -> asyncio.Future | CoroutineType:
+        """What the loop can run for something that a function has returned. The loop has to be the running one."""
+        if asyncio.isfuture(awaitable) and awaitable not in self._running:
+            return awaitable
+        return _awaited(awaitable)
 
     def watch(self, task: _erlang.Ref | None, creator: _erlang.Pid, future: asyncio.Future) -> None:
         """Answer when it is done."""
@@ -253,6 +233,7 @@ def run(number: int, life: _erlang.Ref | None, owner: _erlang.Pid | None) -> str
                     tasks = _loops.get(number)
                     if tasks is None or not tasks.open:
                         _loops[number] = tasks = TaskLoop()
+                    _erlang.take_tasks(tasks, _set_running_loop, asyncio.Task, _current_tasks)
                     if _alive(owner, (_LOOP, life, _RUNS)):
                         _run_on(tasks)
                 tasks.loop._let_go()
@@ -294,6 +275,7 @@ def _run_on(tasks: TaskLoop) -> None:
 def _end(number: int, tasks: TaskLoop) -> None:
     tasks.close()
     if _loops.get(number) is tasks:
+        _erlang.take_tasks()
         del _loops[number]
 
 
@@ -312,46 +294,6 @@ def stop(number: int) -> None:
             break
         except _erlang.Interrupted:
             pass
-
-
-def submit(
-    number: int,
-    task: _erlang.Ref | None,
-    creator: _erlang.Pid | None,
-    module: str,
-    name: str,
-    args: list,
-    kwargs: dict,
-) -> None:
-    """Call a function. What it returns is the task's result, or leads to it when it can be awaited."""
-    tasks = _loops.get(number)
-    try:
-        if tasks is None or not tasks.open:
-            _fail(task, _LOOP_STOPPED)
-            return
-        _set_running_loop(tasks.loop)  # none is: what runs below was set aside
-        try:
-            result = tasks.find(creator, module, name)(*args, **kwargs)
-            awaits = result.__class__ is CoroutineType or hasattr(result.__class__, "__await__")
-            if awaits:
-                result = tasks.task(result)
-        finally:
-            _set_running_loop(None)
-        if awaits:
-            tasks.watch(task, creator, result)
-        elif task is not None:
-            _erlang.answer_task(task, result)
-    except _NotFound:
-        _fail(task, _FUNCTION_NOT_FOUND)
-    except BaseException as error:
-        _fail(task, error)
-    finally:
-        task = creator = result = None  # a traceback may hold this frame, and be held by the result
-
-
-def _fail(task: _erlang.Ref | None, reason: object) -> None:
-    if task is not None:
-        _erlang.fail_task(task, reason)
 
 
 def cancel(number: int, task: _erlang.Ref) -> None:

@@ -5,7 +5,8 @@
 
 -export([suite/0, all/0, init_per_suite/1, end_per_suite/1, init_per_testcase/2, end_per_testcase/2]).
 -export([
-    functions_and_coroutines/1, whatever_can_be_awaited/1, keyword_arguments/1, names_of_all_kinds/1,
+    functions_and_coroutines/1, coroutines_begin_in_order/1, coroutines_of_a_callback/1, what_runs_in_a_task/1,
+    a_function_that_hides_the_loop/1, modules_that_change/1, whatever_can_be_awaited/1, keyword_arguments/1, names_of_all_kinds/1,
     results_are_messages/1, results_come_in_order/1, unknown_functions/1, exceptions/1, large_results/1,
     results_without_a_form/1, a_future_of_two_tasks/1, exceptions_that_are_no_exception/1, a_result_that_is_a_class/1,
     a_task_that_stops_the_loop/1, many_tasks_at_once/1, a_task_of_another_process/1, spawned_tasks/1
@@ -28,7 +29,8 @@ suite() -> [{timetrap, {seconds, 120}}].
 
 all() ->
     [
-        functions_and_coroutines, whatever_can_be_awaited, keyword_arguments, names_of_all_kinds, results_are_messages,
+        functions_and_coroutines, coroutines_begin_in_order, coroutines_of_a_callback, what_runs_in_a_task,
+        a_function_that_hides_the_loop, modules_that_change, whatever_can_be_awaited, keyword_arguments, names_of_all_kinds, results_are_messages,
         results_come_in_order, unknown_functions, exceptions, large_results, results_without_a_form,
         a_future_of_two_tasks, exceptions_that_are_no_exception, a_result_that_is_a_class, a_task_that_stops_the_loop,
         many_tasks_at_once, a_task_of_another_process, spawned_tasks, functions_of_the_process, functions_of_the_loop,
@@ -79,6 +81,55 @@ functions_and_coroutines(_Config) ->
     {ok, 1} = py_event_loop:await(Task),
     {ok, 2} = py_event_loop:await(create(echo, [2]), infinity),
     {ok, none} = py_event_loop:run(asyncio, sleep, [0]).
+
+%% One that does not wait is over before the next task begins.
+coroutines_begin_in_order(_Config) ->
+    Tasks = [case N rem 2 of
+        0 -> py_event_loop:create_task(builtins, abs, [N]);
+        1 -> create(echo, [N])
+    end || N <- lists:seq(1, 1000)],
+    ?assertEqual([{async_result, Task, {ok, N}} || {Task, N} <- lists:zip(Tasks, lists:seq(1, 1000))],
+                 [ep_ct:message() || _ <- Tasks]).
+
+%% On top of the coroutine that waits for the callback.
+coroutines_of_a_callback(_Config) ->
+    ok = py:register_function(double, fun([X]) ->
+        {ok, X} = py_event_loop:run(coroutines, echo, [X]),
+        {ok, [Name, _]} = py_event_loop:run(coroutines, running_loop_of_a_coroutine, []),
+        {ok, [Name, _]} = py_event_loop:run(coroutines, running_loop, []),
+        2 * X
+    end),
+    [{ok, 42} = py_event_loop:run(coroutines, call_blocking, [double, 21]) || _ <- lists:seq(1, 10)],
+    {ok, 1} = py_event_loop:run(coroutines, echo_later, [1]).
+
+what_runs_in_a_task(_Config) ->
+    {ok, <<"name_of_task">>} = py_event_loop:run(coroutines, name_of_task, []),
+    [begin
+         {ok, [<<"_Loop">>, Refusal]} = py_event_loop:run(coroutines, Function, []),
+         ?assertMatch({_, _}, binary:match(Refusal, <<"running event loop">>))
+     end || Function <- [running_loop, running_loop_of_a_coroutine]],
+    {ok, none} = py_event_loop:eval(<<"__import__('asyncio')._get_running_loop()">>),
+    [{error, {'SystemExit', "3"}} = py_event_loop:run(Module, Function, [3])
+     || {Module, Function} <- [{coroutines, leave_at_once}, {coroutines, leave}, {sys, exit}]],
+    {ok, 1} = py_event_loop:run(coroutines, echo_later, [1]).
+
+a_function_that_hides_the_loop(_Config) ->
+    [begin
+         {ok, none} = py_event_loop:run(coroutines, hides_the_loop, []),
+         {ok, [<<"_Loop">>, _]} = py_event_loop:run(coroutines, running_loop, []),
+         {ok, 1} = py_event_loop:run(coroutines, echo_later, [1])
+     end || _ <- lists:seq(1, 10)],
+    ok.
+
+modules_that_change(_Config) ->
+    [begin
+         ok = py_event_loop:exec(["import coroutines\ncoroutines.changing = lambda: ", integer_to_list(N)]),
+         {ok, N} = py_event_loop:run(coroutines, changing, [])
+     end || N <- [1, 2, 3]],
+    ok = py_event_loop:exec(<<"del coroutines.changing">>),
+    {error, function_not_found} = py_event_loop:run(coroutines, changing, []),
+    ok = py_event_loop:exec(<<"import sys\ndel sys.modules['coroutines']">>),
+    {ok, 1} = py_event_loop:run(coroutines, echo, [1]).
 
 whatever_can_be_awaited(_Config) ->
     {ok, <<"awaited">>} = py_event_loop:run(coroutines, waiting, []),

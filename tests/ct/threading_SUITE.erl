@@ -16,7 +16,7 @@
     a_failing_function_is_a_runtime_error/1, an_unknown_function_is_refused/1,
     the_death_of_the_callback_is_an_exception/1, a_failing_thread_leaves_others_alone/1,
     an_error_in_the_callers_thread_is_the_result_of_the_call/1, an_executor_left_open_is_harmless/1,
-    nothing_is_left_behind/1
+    a_context_is_not_pythons_main_thread/1, uvloop_runs_in_a_context/1, nothing_is_left_behind/1
 ]).
 
 suite() -> [{timetrap, {seconds, 60}}].
@@ -32,7 +32,7 @@ all() ->
         a_failing_function_is_a_runtime_error, an_unknown_function_is_refused,
         the_death_of_the_callback_is_an_exception, a_failing_thread_leaves_others_alone,
         an_error_in_the_callers_thread_is_the_result_of_the_call, an_executor_left_open_is_harmless,
-        nothing_is_left_behind
+        a_context_is_not_pythons_main_thread, uvloop_runs_in_a_context, nothing_is_left_behind
     ].
 
 init_per_suite(Config) -> ep_ct:init_suite(Config).
@@ -86,6 +86,39 @@ functions() ->
     ].
 
 nothing_is_left_behind(Config) -> ep_ct:audit(Config).
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% Which thread is which
+
+%% Code that takes itself for the main thread sets signal handlers.
+a_context_is_not_pythons_main_thread(_Config) ->
+    Is = <<"(threading.main_thread().ident == threading.get_ident(),
+ threading.current_thread() is threading.main_thread())">>,
+    {ok, {false, false}} = py:eval(Is),
+    {ok, {false, false}} = py:eval(<<"in_thread(lambda: ", Is/binary, ")">>).
+
+%% Where it is installed for the Python under test.
+uvloop_runs_in_a_context(_Config) ->
+    case py:eval(<<"__import__('importlib.util').util.find_spec('uvloop') is not None">>) of
+        {ok, true} ->
+            ok = py:exec(<<"
+import asyncio
+import uvloop
+
+async def slept(value):
+    await asyncio.sleep(0.001)
+    return await asyncio.to_thread(twice, value)
+
+def in_uvloop(value):
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return [runner.run(slept(value)), type(runner.get_loop()).__module__]
+">>),
+            {ok, [42, <<"uvloop">>]} = py:call('__main__', in_uvloop, [21]),
+            {ok, [42, <<"uvloop">>]} = py:eval(<<"in_thread(in_uvloop, 21)">>),
+            ok;
+        {ok, false} ->
+            {skip, no_uvloop}
+    end.
 
 %% ---------------------------------------------------------------------------------------------------------------------
 %% Calls

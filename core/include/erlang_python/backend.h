@@ -48,7 +48,8 @@ typedef enum ep_op {
     EP_OP_EXEC = 3,    /* source -> ok */
     EP_OP_METHOD = 4,  /* object, name, args, kwargs -> {ok, Result} */
     EP_OP_GETATTR = 5, /* object, name -> {ok, Result} */
-    EP_OP_VALUE = 6    /* object -> {ok, Result}: the object as a term */
+    EP_OP_VALUE = 6,   /* object -> {ok, Result}: the object as a term */
+    EP_OP_TASK = 7     /* as CALL, on the event loop of the context -> ok; `task` gets the result, awaited if need be */
 } ep_op;
 
 #define EP_RETURN_OBJECT 1u /* the result crosses as a handle instead of as a term */
@@ -70,6 +71,8 @@ typedef struct ep_request {
     ErlNifEnv *out;      /* where to build the result */
     ERL_NIF_TERM result; /* written by `serve`: ok, {ok, Term} or {error, Reason}; or what ep_host.keep_flat made of the
                             value of an {ok, Value} that the waiting process is to build */
+    ep_task *task;       /* EP_OP_TASK: to be ended with the result; NULL: nobody wants it */
+    ERL_NIF_TERM caller; /* EP_OP_TASK: the process that has submitted it, a pid of this node */
 } ep_request;
 
 typedef struct ep_backend {

@@ -15,6 +15,9 @@ extern "C" {
 /* A context as the core knows it. The core owns it; a backend may use it from `open` to the call of `close`. */
 typedef struct ep_context ep_context;
 
+/* A task of an event loop: a result that will come, as the core knows it. */
+typedef struct ep_task ep_task;
+
 /* The answer to ep_host.call. */
 typedef struct ep_answer {
     ep_status status; /* EP_OK: `value` is what the function returned. EP_FAILED: `value` is one TEXT, the reason.
@@ -270,6 +273,10 @@ typedef struct ep_host {
     ep_status (*waker_wait)(ep_context *context, ep_waker *waker, int64_t nanoseconds);
     /* Gives it back. `called_again`: after it was woken. [any-thread] */
     void (*waker_done)(ep_waker *waker, int32_t called_again, ErlNifEnv *sender);
+    /* For the task of a request (EP_OP_TASK): the reference, made in `env`, that task_answer takes and that keeps it beyond
+       the request; and task_answer itself, without one. [any-thread] */
+    ERL_NIF_TERM (*task_term)(ErlNifEnv *env, ep_task *task);
+    ep_status (*task_end)(ep_task *task, ErlNifEnv *env, ERL_NIF_TERM result);
 } ep_host;
 
 #ifdef __cplusplus

@@ -24,6 +24,9 @@ void Context::serve(Request *request) {
             request->out = request->env;
             request->result_is_flat = false;
             request->result = make_error(request->env, core().atoms.interrupted);
+            if (request->task != nullptr) {
+                task_end(request->task, request->env, request->result);
+            }
         } else {
             work(request);
         }
@@ -53,6 +56,8 @@ void Context::work(Request *request) {
     work.env_slot = request->space != nullptr ? &request->space->slot : nullptr;
     work.input = request->flat.view();
     work.out = out;
+    work.task = request->task;
+    work.caller = enif_make_pid(out, &request->caller);
     backend_->serve(interp_, &work);
     request->result = work.result;
     request->result_is_flat = work.result_kind == EP_RESULT_FLAT;

@@ -44,6 +44,10 @@ Atoms::Atoms(ErlNifEnv *env) {
     py_wake = atom("py_wake");
     pending = atom("pending");
     badarg = atom("badarg");
+    open = atom("open");
+    ending = atom("ending");
+    over = atom("over");
+    not_owner = atom("not_owner");
     py_event = atom("py_event");
     py_event_loop = atom("py_event_loop");
     py_event_loop_work = atom("py_event_loop_work");

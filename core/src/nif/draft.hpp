@@ -5,6 +5,7 @@
 #include "context.hpp"
 #include "core.hpp"
 #include "handles.hpp"
+#include "task.hpp"
 
 #include <erlang_python/convert/terms.hpp>
 
@@ -94,6 +95,14 @@ public:
             throw BadArgument{};
         }
         value(term);
+    }
+
+    // What it does is for that task.
+    void task(Task *task) {
+        if (request_ != nullptr) {
+            enif_keep_resource(task);
+            request_->task = task;
+        }
     }
 
     // Sends it off. The handle, an error tuple, or the atom ancestry.

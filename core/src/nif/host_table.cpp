@@ -155,6 +155,8 @@ constexpr ep_host table{
     waker_new_for_loop,
     waker_wait,
     waker_done,
+    task_term,
+    task_end,
 };
 
 } // namespace

@@ -12,10 +12,10 @@ extern NifFunction submit_call, submit_eval, submit_exec, submit_object, submit_
 
 // task_nifs.cpp
 extern NifFunction submit_task;
+extern NifFunction spawn_task;
 ERL_NIF_TERM nif_task_new(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 ERL_NIF_TERM nif_task_give_up(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 ERL_NIF_TERM nif_task_state(ErlNifEnv *, int, const ERL_NIF_TERM[]);
-ERL_NIF_TERM nif_is_task(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 ERL_NIF_TERM nif_task_context(ErlNifEnv *, int, const ERL_NIF_TERM[]);
 
 // answer_nifs.cpp

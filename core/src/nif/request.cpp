@@ -72,6 +72,7 @@ Request *take_request(Context *context, Space *space) {
     request->ancestor_count = 0;
     request->context = context;
     request->space = space;
+    request->task = nullptr;
     request->has_slot = false;
     request->polls = false;
     request->interrupted.store(false, std::memory_order_relaxed); // published by the push
@@ -94,12 +95,16 @@ void recycle(Request *request, ErlNifEnv *caller) {
     release_slot(request, caller);
     Context *context = request->context;
     Space *space = request->space;
+    Task *task = request->task;
     request->state.recycle();
     request->empty(request->index);
     core().requests.give(request);
     note_load(core().requests.live());
     if (space != nullptr) {
         enif_release_resource(space);
+    }
+    if (task != nullptr) {
+        enif_release_resource(task);
     }
     enif_release_resource(context);
 }

@@ -17,6 +17,7 @@ namespace ep {
 class Context;
 struct Space;
 struct Object;
+struct Task;
 
 // Kinds of messages in a context's inbox.
 enum MessageKind : uint32_t { request_message, reply_message, wake_message };
@@ -49,6 +50,7 @@ struct Request final : Message, Semaphore::Waiter, Parcel {
     ERL_NIF_TERM ref = 0;              // lives in env
     Context *context = nullptr;        // a counted reference
     Space *space = nullptr;            // a counted reference, or nullptr for the context's own namespace
+    Task *task = nullptr;              // a counted reference: who wants the result of EP_OP_TASK, if anybody
     std::atomic<bool> has_slot{false}; // of the semaphore; whoever clears it gives it back
     std::atomic<bool> interrupted{false};
     std::chrono::steady_clock::time_point interrupt_again{}; // guarded by the context's queue_mutex_ while it runs

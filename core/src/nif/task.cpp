@@ -82,7 +82,7 @@ void TaskList::close(ErlNifEnv *caller) {
 }
 
 Task *make_task(ErlNifEnv *env, Context *context, ERL_NIF_TERM &term) {
-    auto *task = new (enif_alloc_resource(core().types.task, sizeof(Task))) Task{context, {}};
+    auto *task = new (enif_alloc_resource(core().types.task, sizeof(Task))) Task{context};
     enif_keep_resource(context);
     Counters::add(core().counters.tasks, 1);
     enif_self(env, &task->creator);
@@ -103,14 +103,20 @@ bool give_up(Task *task) {
 
 ep_status task_answer(ErlNifEnv *env, ERL_NIF_TERM term, ERL_NIF_TERM result) {
     Task *task = task_of(env, term);
-    if (task == nullptr) {
-        return EP_WRONG_KIND;
-    }
+    return task != nullptr ? task_end(task, env, result) : EP_WRONG_KIND;
+}
+
+ERL_NIF_TERM task_term(ErlNifEnv *env, ep_task *task) {
+    return enif_make_resource(env, static_cast<Task *>(task));
+}
+
+ep_status task_end(ep_task *which, ErlNifEnv *env, ERL_NIF_TERM result) {
+    auto *task = static_cast<Task *>(which);
     if (!task->end()) {
         return EP_FAILED;
     }
     enif_keep_resource(task); // the message may take the last reference
-    send(nullptr, task, env, term, result);
+    send(nullptr, task, env, enif_make_resource(env, task), result);
     task->context->tasks().remove(task);
     enif_release_resource(task);
     return EP_OK;

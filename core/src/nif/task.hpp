@@ -4,8 +4,11 @@
 #include <atomic>
 #include <cstdint>
 #include <erl_nif.h>
-#include <erlang_python/abi.h>
+#include <erlang_python/host.h>
 #include <mutex>
+
+// The ABI's opaque type is the class itself.
+struct ep_task {};
 
 namespace ep {
 
@@ -13,7 +16,9 @@ class Context;
 
 // One result that will come: a message to the process that made the task, or nothing once that has given it up. The
 // memory is a NIF resource; the context's list holds it as long as it is open.
-struct Task {
+struct Task : ep_task {
+    explicit Task(Context *of) noexcept : context(of) {}
+
     Context *context;    // a counted reference
     ErlNifPid creator{}; // who gets the result
     enum class State : uint8_t { open, ending, over };
@@ -54,6 +59,8 @@ bool give_up(Task *task);
 // Parts of ep_host. `env` is the message's, sent and so cleared.
 ep_status task_answer(ErlNifEnv *env, ERL_NIF_TERM task, ERL_NIF_TERM result);
 int32_t task_is_open(ErlNifEnv *env, ERL_NIF_TERM task);
+ERL_NIF_TERM task_term(ErlNifEnv *env, ep_task *task);
+ep_status task_end(ep_task *task, ErlNifEnv *env, ERL_NIF_TERM result);
 
 void destroy_task(ErlNifEnv *env, void *resource);
 

@@ -33,36 +33,48 @@ private:
     Task *task_;
 };
 
-constexpr uint32_t submission =
-    EP_NO_REPLY | Request::callbacks_elsewhere | Request::takes_no_slot | Request::part_of_task;
+// Takes no slot, and callbacks run in processes of their own.
+constexpr uint32_t submission = EP_NO_REPLY | Request::callbacks_elsewhere | Request::takes_no_slot;
 
-// Context, Module, Function, Loop, Name, Args, Kwargs
-//
-// Calls Module.Function(Loop, Task, Creator, *Name, Args, Kwargs), which answers the task; Name is a pair.
-template <uint64_t budget> ERL_NIF_TERM submit(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
-    auto *context = get_resource<Context>(env, argv[0], core().types.context);
-    int arity = 0;
-    const ERL_NIF_TERM *name = nullptr;
-    if (!enif_get_tuple(env, argv[4], &arity, &name) || arity != 2 || !enif_is_list(env, argv[5]) ||
-        !enif_is_map(env, argv[6])) {
+// A request for the loop of a context; `ref` is any reference. Module, Function, Args, Kwargs
+class Submission : public Draft {
+public:
+    Submission(ErlNifEnv *env, Context *context, ERL_NIF_TERM ref, uint32_t flags, uint64_t budget,
+               const ERL_NIF_TERM argv[])
+        : Draft(env, context, ref, core().atoms.undefined, submission | flags, budget) {
+        name(argv[0]);
+        name(argv[1]);
+        list(argv[2]);
+        map(argv[3]);
+    }
+};
+
+void check_operands(ErlNifEnv *env, const ERL_NIF_TERM argv[]) {
+    for (const ERL_NIF_TERM name : {argv[0], argv[1]}) {
+        if (!enif_is_atom(env, name) && !enif_is_binary(env, name)) {
+            throw BadArgument{};
+        }
+    }
+    if (!enif_is_list(env, argv[2]) || !enif_is_map(env, argv[3])) {
         throw BadArgument{};
     }
+}
+
+// Context, Module, Function, Args, Kwargs
+template <uint64_t budget> ERL_NIF_TERM submit(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    auto *context = get_resource<Context>(env, argv[0], core().types.context);
+    check_operands(env, argv + 1); // before there is a task
     ERL_NIF_TERM ref = 0;
     Task *task = make_task(env, context, ref);
     if (task == nullptr) {
         return make_error(env, core().atoms.context_stopped);
     }
-    ErlNifPid self;
-    ERL_NIF_TERM creator = enif_make_pid(env, enif_self(env, &self));
     Unsubmitted unsubmitted{task};
     {
-        Draft draft{env, context, ref, core().atoms.undefined, submission, budget};
-        draft.name(argv[1]);
-        draft.name(argv[2]);
-        draft.list(enif_make_list(env, 7, argv[3], ref, creator, name[0], name[1], argv[5], argv[6]));
-        draft.map(enif_make_new_map(env));
+        Submission draft{env, context, ref, Request::part_of_task, budget, argv + 1};
+        draft.task(task);
         if (!draft.over_budget()) {
-            ERL_NIF_TERM submitted = draft.dispatch(EP_OP_CALL);
+            ERL_NIF_TERM submitted = draft.dispatch(EP_OP_TASK);
             if (enif_is_number(env, submitted)) {
                 unsubmitted.keep();
                 return ref;
@@ -76,9 +88,23 @@ template <uint64_t budget> ERL_NIF_TERM submit(ErlNifEnv *env, int argc, const E
     return on_dirty_scheduler(env, "submit_task", guarded<submit<no_budget>>, argc, argv);
 }
 
+// The same, Ref first
+template <uint64_t budget> ERL_NIF_TERM spawn(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    auto *context = get_resource<Context>(env, argv[1], core().types.context);
+    {
+        Submission draft{env, context, argv[0], 0, budget, argv + 2};
+        if (!draft.over_budget()) {
+            ERL_NIF_TERM submitted = draft.dispatch(EP_OP_TASK);
+            return enif_is_number(env, submitted) ? core().atoms.ok : submitted;
+        }
+    }
+    return on_dirty_scheduler(env, "spawn_task", guarded<spawn<no_budget>>, argc, argv);
+}
+
 } // namespace
 
 Nif submit_task = guarded<submit<scheduler_budget>>;
+Nif spawn_task = guarded<spawn<scheduler_budget>>;
 
 // A task nobody has submitted. {error, context_stopped} or the reference.
 ERL_NIF_TERM nif_task_new(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
@@ -93,22 +119,22 @@ ERL_NIF_TERM nif_task_give_up(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
 
 // open, ending: its message is about to be in the mailbox; over; or not_owner, for another process than its creator.
 ERL_NIF_TERM nif_task_state(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
-    Task *task = get_task(env, argv[0]);
+    const Atoms &atoms = core().atoms;
+    void *resource = nullptr;
+    if (!enif_get_resource(env, argv[0], core().types.task, &resource)) {
+        return atoms.not_owner;
+    }
+    const auto *task = static_cast<const Task *>(resource);
     ErlNifPid self;
     enif_self(env, &self);
     if (enif_compare_pids(&task->creator, &self) != 0) {
-        return enif_make_atom(env, "not_owner");
+        return atoms.not_owner;
     }
     switch (task->state.load()) {
-    case Task::State::open: return enif_make_atom(env, "open");
-    case Task::State::ending: return enif_make_atom(env, "ending");
-    default: return enif_make_atom(env, "over");
+    case Task::State::open: return atoms.open;
+    case Task::State::ending: return atoms.ending;
+    default: return atoms.over;
     }
-}
-
-ERL_NIF_TERM nif_is_task(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
-    void *resource = nullptr;
-    return enif_get_resource(env, argv[0], core().types.task, &resource) ? core().atoms.true_ : core().atoms.false_;
 }
 
 ERL_NIF_TERM nif_task_context(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {

@@ -66,6 +66,33 @@ async def never_sleeps(pid):
         await asyncio.sleep(0)
 
 
+async def leave_at_once(status):
+    sys.exit(status)
+
+
+async def name_of_task():
+    return asyncio.current_task().get_name()
+
+
+def running_loop():
+    """Whose it is, and whether another one can run in a function of a task."""
+    coroutine = echo(1)
+    try:
+        asyncio.run(coroutine)
+    except RuntimeError as error:
+        return [type(asyncio.get_running_loop()).__name__, str(error)]
+    finally:
+        coroutine.close()
+
+
+async def running_loop_of_a_coroutine():
+    return running_loop()
+
+
+def hides_the_loop():
+    asyncio._set_running_loop(None)
+
+
 def spin_function(pid):
     erlang.send(pid, "running")
     while True:
