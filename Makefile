@@ -1,6 +1,6 @@
 # Names for what CMake's presets and tools/ do; see there.
 
-.PHONY: demo test bench soak shell asan tsan lint setup clean
+.PHONY: demo test bench soak shell asan tsan fuzz lint setup clean
 
 demo: setup
 	@tools/demo
@@ -23,6 +23,10 @@ asan: setup
 
 tsan: setup
 	@tools/test tsan
+
+fuzz:
+	@tools/setup fuzz
+	@tools/fuzz 60
 
 lint:
 	@tools/setup lint

@@ -1,9 +1,41 @@
-# cmake --install: the application as OTP expects it below lib/erlang/lib, the ABI headers below include. Backends are
-# components of their own (cmake --install build --component worker-cp311), so that a distribution can package them apart.
+# cmake --install: the application as OTP expects it below lib/erlang/lib, the ABI headers below include, and what finds
+# them for CMake and pkg-config. A prefix can be moved. Backends and plugins are components of their own (cmake --install
+# build --component worker-cp311), so that a distribution can package them apart.
 
 install(DIRECTORY core/include/erlang_python DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" COMPONENT headers)
 
 set(app "${ERLANG_PYTHON_INSTALL_APP_DIR}")
+
+# For plugins and backends that are built elsewhere.
+include(CMakePackageConfigHelpers)
+set(plugin_dir "${app}/priv/plugins")
+set(backend_dir "${app}/priv/backends")
+set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/erlang_python")
+configure_package_config_file(cmake/package/erlang_python-config.cmake.in package/erlang_python-config.cmake
+    INSTALL_DESTINATION "${package_dir}" PATH_VARS CMAKE_INSTALL_INCLUDEDIR plugin_dir backend_dir)
+write_basic_package_version_file(package/erlang_python-config-version.cmake
+    COMPATIBILITY SameMajorVersion ARCH_INDEPENDENT)
+install(FILES "${CMAKE_CURRENT_BINARY_DIR}/package/erlang_python-config.cmake"
+              "${CMAKE_CURRENT_BINARY_DIR}/package/erlang_python-config-version.cmake"
+    DESTINATION "${package_dir}" COMPONENT headers)
+
+# An absolute directory stays one; others are below the prefix.
+function(ep_below_prefix variable directory)
+    if(IS_ABSOLUTE "${directory}")
+        set(${variable} "${directory}" PARENT_SCOPE)
+    else()
+        set(${variable} "\${prefix}/${directory}" PARENT_SCOPE)
+    endif()
+endfunction()
+set(pkgconfig_dir "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+ep_below_prefix(EP_PKGCONFIG_INCLUDEDIR "${CMAKE_INSTALL_INCLUDEDIR}")
+ep_below_prefix(EP_PKGCONFIG_PLUGINDIR "${plugin_dir}")
+ep_below_prefix(EP_PKGCONFIG_BACKENDDIR "${backend_dir}")
+cmake_path(ABSOLUTE_PATH pkgconfig_dir BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}" OUTPUT_VARIABLE from)
+cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX BASE_DIRECTORY "${from}" OUTPUT_VARIABLE EP_PREFIX_FROM_PKGCONFIG)
+configure_file(cmake/package/erlang_python.pc.in package/erlang_python.pc @ONLY)
+install(FILES "${CMAKE_CURRENT_BINARY_DIR}/package/erlang_python.pc" DESTINATION "${pkgconfig_dir}" COMPONENT headers)
+
 install(TARGETS py_nif LIBRARY DESTINATION "${app}/priv" COMPONENT core)
 if(ERLANG_PYTHON_COMPILE_ERLANG)
     install(DIRECTORY "${EP_EBIN_DIR}/" DESTINATION "${app}/ebin" COMPONENT core

@@ -96,7 +96,8 @@ public:
             TermBox *box = new TermBox; // its own: a reference that is kept must not keep a large binary, too
             ~Box() { box->release(); }
         } own;
-        return make_view(state.view.get(), call_.result, own.box);
+        ViewOwner owner{std::exchange(call_.owner, nullptr), call_.release};
+        return make_view(state.view.get(), call_.result, own.box, std::move(owner));
     }
 
 private:
@@ -106,6 +107,9 @@ private:
 [[noreturn]] void fail(ModuleState &state, ep_status status, const Result &result, PyObject *name) {
     if (status == EP_WRONG_KIND) {
         py::raise(PyExc_TypeError, "%U() does not take these arguments", name);
+    }
+    if (status == EP_NOT_LOADED) {
+        py::raise(PyExc_ImportError, "%U() is gone: the configuration leaves its plugin out", name);
     }
     py::Ref reason = status == EP_CLOSED ? py::Ref::check(PyUnicode_FromString("closed")) : result.value(state, 0);
     PyErr_SetObject(state.plugin_error.get(), reason.get());

@@ -8,10 +8,23 @@ namespace ep {
 
 namespace {
 
-template <class Object> void dealloc(PyObject *self) {
+void dealloc(PyObject *self) {
     PyTypeObject *type = Py_TYPE(self);
-    if (TermBox *box = reinterpret_cast<Object *>(self)->box) {
+    if (TermBox *box = as_term_object(self)->box) {
         box->release();
+    }
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+void dealloc_view(PyObject *self) {
+    PyTypeObject *type = Py_TYPE(self);
+    auto *view = reinterpret_cast<ViewObject *>(self);
+    if (view->box != nullptr) {
+        view->box->release();
+    }
+    if (view->owner != nullptr) {
+        view->release(view->owner);
     }
     type->tp_free(self);
     Py_DECREF(type);
@@ -51,7 +64,7 @@ int get_buffer(PyObject *self, Py_buffer *buffer, int flags) {
 
 py::Ref make_type(PyObject *module, const char *name, const char *doc, reprfunc str) {
     PyType_Slot slots[] = {
-        {Py_tp_dealloc, reinterpret_cast<void *>(dealloc<TermObject>)},
+        {Py_tp_dealloc, reinterpret_cast<void *>(dealloc)},
         {Py_tp_repr, reinterpret_cast<void *>(repr)},
         {Py_tp_str, reinterpret_cast<void *>(str)},
         {Py_tp_hash, reinterpret_cast<void *>(hash)},
@@ -68,7 +81,7 @@ py::Ref make_type(PyObject *module, const char *name, const char *doc, reprfunc 
 
 py::Ref make_view_type(PyObject *module) {
     PyType_Slot slots[] = {
-        {Py_tp_dealloc, reinterpret_cast<void *>(dealloc<ViewObject>)},
+        {Py_tp_dealloc, reinterpret_cast<void *>(dealloc_view)},
         {Py_bf_getbuffer, reinterpret_cast<void *>(get_buffer)},
         {Py_tp_doc, const_cast<char *>("The memory of an Erlang binary; what a memoryview from Erlang looks at.")},
         {0, nullptr},
@@ -115,7 +128,7 @@ int export_buffer(PyObject *self, Py_buffer *buffer, int flags) noexcept {
 py::Ref make_handle_type(PyObject *module, const char *name, const char *doc, PyObject *base) {
     PyType_Slot slots[] = {
         {Py_tp_new, reinterpret_cast<void *>(new_handle)},
-        {Py_tp_dealloc, reinterpret_cast<void *>(dealloc<TermObject>)},
+        {Py_tp_dealloc, reinterpret_cast<void *>(dealloc)},
         {Py_tp_repr, reinterpret_cast<void *>(repr)},
         {Py_tp_hash, reinterpret_cast<void *>(hash)},
         {Py_tp_richcompare, reinterpret_cast<void *>(compare)},
@@ -148,13 +161,15 @@ py::Ref make_term_object(PyObject *type, ERL_NIF_TERM term, TermBox *box) {
     return py::Ref::steal(reinterpret_cast<PyObject *>(object));
 }
 
-py::Ref make_view(PyObject *type, ERL_NIF_TERM term, TermBox *box) {
+py::Ref make_view(PyObject *type, ERL_NIF_TERM term, TermBox *box, ViewOwner owner) {
     auto *object = allocate<ViewObject>(type);
+    object->release = owner.get_deleter();
+    object->owner = owner.release();
     object->box = box->keep();
     object->term = enif_make_copy(box->env(), term);
     enif_inspect_binary(box->env(), object->term, &object->binary);
-    py::Ref owner = py::Ref::steal(reinterpret_cast<PyObject *>(object));
-    return py::Ref::check(PyMemoryView_FromObject(owner.get()));
+    py::Ref exporter = py::Ref::steal(reinterpret_cast<PyObject *>(object));
+    return py::Ref::check(PyMemoryView_FromObject(exporter.get()));
 }
 
 void add_term_types(PyObject *module, ModuleState &state) {

@@ -4,6 +4,7 @@
 #include "engine.hpp"
 
 #include <atomic>
+#include <memory>
 
 namespace ep {
 
@@ -41,11 +42,14 @@ struct ViewObject {
     PyObject_HEAD ErlNifBinary binary;
     ERL_NIF_TERM term;
     TermBox *box;
+    void *owner; // nullptr, or somebody's who wants to know when nobody looks at it any more
+    void (*release)(void *owner);
 };
+using ViewOwner = std::unique_ptr<void, void (*)(void *owner)>;
 
 // `box` is kept by the object.
 py::Ref make_term_object(PyObject *type, ERL_NIF_TERM term, TermBox *box);
-py::Ref make_view(PyObject *type, ERL_NIF_TERM binary, TermBox *box);
+py::Ref make_view(PyObject *type, ERL_NIF_TERM binary, TermBox *box, ViewOwner owner = {nullptr, nullptr});
 
 // Creates the types in a module's state.
 void add_term_types(PyObject *module, ModuleState &state);

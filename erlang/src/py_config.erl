@@ -98,8 +98,11 @@ plugins() ->
 plugins(all) -> all;
 plugins(Names) -> [plugin(Name) || Name <- Names].
 
-plugin(Name) when is_atom(Name) -> atom_to_binary(Name);
-plugin(Name) -> text(Name).
+plugin(Name) when is_atom(Name) -> plugin(atom_to_binary(Name));
+plugin(Name) ->
+    Text = text(Name),
+    true = Text =/= <<>> andalso binary:match(Text, <<0>>) =:= nomatch,
+    Text.
 
 positive(Key, Default) ->
     checked(Key, application:get_env(?APP, Key, Default), fun count/1).

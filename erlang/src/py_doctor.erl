@@ -61,6 +61,7 @@ examine_native() ->
 configure() ->
     try
         ok = py_nif:configure(py_config:native()),
+        _ = py_config:plugins(),
         false
     catch
         error:{bad_config, Key, Value} -> {Key, Value}

@@ -63,10 +63,17 @@ cure(#{reason := Reason} = Manifest, Found) ->
     Rivals = [Rival || #{manifest := Rival} <- Found, binary:match(Reason, Rival) =/= nomatch],
     case is_whole(Manifest) of
         true when Rivals =/= [] -> "remove one of them, or change the order of their directories";
+        true when map_get(kind, Manifest) =:= plugin -> wanted(Manifest, Reason);
         true -> io_lib:format("for a VM of its own: {backend, ~ts}, {python, \"~ts\"}",
                               [mode(Manifest), series(python(Manifest))]);
         false -> ""
     end.
+
+%% One that was tried and failed has said in its own words what the matter is.
+wanted(#{name := Name}, <<"the configuration leaves it out">>) ->
+    io_lib:format("add ~ts to {plugins, Names}, or have them all with {plugins, all}", [plain(Name)]);
+wanted(_Manifest, _Reason) ->
+    "".
 
 is_whole(#{kind := backend, file := File, libpython := Libpython}) ->
     filelib:is_regular(File) andalso filelib:is_regular(Libpython);

@@ -30,4 +30,19 @@ ep_status channel_subscribe(ep_call &call);
 ep_status channel_unsubscribe(ep_call &call);
 ep_status channel_credit(ep_call &call);
 
+// buffer_functions.cpp
+ep_status buffer_new(ep_call &call);
+ep_status buffer_of_bytes(ep_call &call);
+ep_status buffer_check(ep_call &call);
+ep_status buffer_write(ep_call &call);
+ep_status buffer_end(ep_call &call);
+ep_status buffer_shut(ep_call &call);
+ep_status buffer_read(ep_call &call);
+ep_status buffer_read_now(ep_call &call);
+ep_status buffer_read_line(ep_call &call);
+ep_status buffer_seek(ep_call &call);
+ep_status buffer_find(ep_call &call);
+ep_status buffer_view(ep_call &call);
+ep_status buffer_state(ep_call &call);
+
 } // namespace ep::channel

@@ -24,6 +24,19 @@ const ep_function functions[] = {
     {"subscribe", 2, 0, guarded<channel_subscribe>},
     {"unsubscribe", 1, 0, guarded<channel_unsubscribe>},
     {"credit", 2, 0, guarded<channel_credit>},
+    {"buffer_new", 1, 0, guarded<buffer_new>},
+    {"buffer_of_bytes", 1, 0, guarded<buffer_of_bytes>},
+    {"buffer_check", 1, 0, guarded<buffer_check>},
+    {"buffer_write", 2, 0, guarded<buffer_write>},
+    {"buffer_end", 1, 0, guarded<buffer_end>},
+    {"buffer_shut", 1, 0, guarded<buffer_shut>},
+    {"buffer_read", 2, EP_FUNCTION_BYTES, guarded<buffer_read>},
+    {"buffer_read_now", 2, EP_FUNCTION_BYTES, guarded<buffer_read_now>},
+    {"buffer_read_line", 2, EP_FUNCTION_BYTES, guarded<buffer_read_line>},
+    {"buffer_seek", 3, 0, guarded<buffer_seek>},
+    {"buffer_find", 4, 0, guarded<buffer_find>},
+    {"buffer_view", 1, EP_FUNCTION_VIEW, guarded<buffer_view>},
+    {"buffer_state", 1, 0, guarded<buffer_state>},
 };
 
 ep_status open(ErlNifEnv *env, const ep_host *host, ep_error *) {
@@ -39,6 +52,10 @@ ep_status open(ErlNifEnv *env, const ep_host *host, ep_error *) {
     the_atoms.too_large = atom("too_large");
     the_atoms.py_channel_message = atom("py_channel_message");
     the_atoms.py_channel_closed = atom("py_channel_closed");
+    the_atoms.undefined = atom("undefined");
+    the_atoms.memoryview_exists = atom("memoryview_exists");
+    the_atoms.out_of_range = atom("out_of_range");
+    the_atoms.not_ended = atom("not_ended");
     return EP_OK;
 }
 

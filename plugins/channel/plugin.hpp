@@ -12,7 +12,7 @@ const ep_host &host() noexcept;
 
 struct Atoms {
     ERL_NIF_TERM size, max_size, closed, true_, false_, waiter_exists, not_subscribed, too_large, py_channel_message,
-        py_channel_closed;
+        py_channel_closed, undefined, memoryview_exists, out_of_range, not_ended;
 };
 const Atoms &atoms() noexcept;
 

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from . import channel, server
+    from . import channel, plugins, server
     from ._async_calls import async_call
+    from ._buffer import PyBuffer
     from ._gen_call import async_gen_call, gen_call
     from ._logging import ErlangHandler, setup_logging
     from ._loop import ErlangEventLoop, new_event_loop, run
@@ -48,10 +49,9 @@ if TYPE_CHECKING:
     from ._tracing import Span, trace
     from .channel import ByteChannel, ByteChannelClosed
 
+# Without what needs a plugin: `from erlang import *` works where that is left out.
 __all__ = [
     "Atom",
-    "ByteChannel",
-    "ByteChannelClosed",
     "ErlangEventLoop",
     "ErlangHandler",
     "EventLoopPolicy",
@@ -72,12 +72,12 @@ __all__ = [
     "async_gen_call",
     "atom",
     "call",
-    "channel",
     "consume_time_slice",
     "detect_mode",
     "gen_call",
     "install",
     "new_event_loop",
+    "plugins",
     "run",
     "schedule",
     "schedule_inline",
@@ -110,6 +110,8 @@ _LATER = {
     name: module
     for module, names in {
         "._async_calls": ("async_call",),
+        "._buffer": ("PyBuffer",),
+        "._buffer": ("PyBuffer",),
         "._gen_call": ("async_gen_call", "gen_call"),
         "._logging": ("ErlangHandler", "setup_logging"),
         "._loop": ("ErlangEventLoop", "new_event_loop", "run"),
@@ -159,7 +161,7 @@ def __getattr__(name: str) -> Callable[..., Any]:
     if name in _LATER:
         globals()[name] = getattr(_import(_LATER[name]), name)
         return globals()[name]
-    if name in ("channel", "server"):  # modules, which importing sets
+    if name in ("channel", "plugins", "server"):  # modules, which importing sets
         return _import(f".{name}")
     if _erlang.is_registered(name):
         return _partial(call, name)

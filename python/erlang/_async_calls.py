@@ -29,22 +29,21 @@ class _Answers:
 
     async def wait_for(self, loop: asyncio.AbstractEventLoop, function: object, args: tuple) -> object:
         """What a function of a plugin returns as soon as it is not PENDING."""
-        waker = None
-        while True:
-            number = self._number = self._number + 1
-            result = _erlang.plugin_poll(function, self._inbox, number, waker, *args)
-            if type(result) is not _erlang.Waker:
-                return result
-            waker = result
-            future = self._waiting[number] = loop.create_future()
-            try:
-                await future
-            except BaseException:
-                # Whoever keeps the exception keeps this frame, and so the wait, which ends when this is forgotten.
-                waker = result = None
-                raise
-            finally:
-                self._waiting.pop(number, None)
+        waker = result = None
+        try:
+            while True:
+                number = self._number = self._number + 1
+                result = _erlang.plugin_poll(function, self._inbox, number, waker, *args)
+                if type(result) is not _erlang.Waker:
+                    return result
+                waker = result  # the wait ends when this is forgotten
+                future = self._waiting[number] = loop.create_future()
+                try:
+                    await future
+                finally:
+                    self._waiting.pop(number, None)
+        finally:
+            waker = result = None  # also by a traceback that is kept
 
     def close(self, close_inbox=_erlang.close_inbox) -> None:
         """Nobody watches it any more."""

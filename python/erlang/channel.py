@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from _erlang import PENDING, Handle, PluginError, plugin_function, plugin_wait, send
 
-from ._plugins import wait_async
+from .plugins import wait_async
 
 __all__ = ["ByteChannel", "ByteChannelClosed", "Channel", "ChannelClosed", "reply"]
 

@@ -2,13 +2,19 @@
 %%% own, and a VM that finds nothing else.
 -module(forged_application).
 
--export([new/1, manifest/3, file/3, forged/1, abi/0, with_vm/3, attempt/1]).
+-export([new/1, manifest/3, plugin/4, file/3, forged/1, abi/0, with_vm/3, attempt/1, attempt_plugins/1]).
+%% Of a logger's handler.
+-export([log/2]).
 
 -type application() :: #{lib := file:filename(), found := file:filename()}.
 -type observed() :: #{starts := [ok | {error, {atom(), binary()}}], runtime := map(), backends := [map()],
                       doctor := binary(), application := {ok, [atom()]} | {error, term()}}.
 
--export_type([application/0, observed/0]).
+-type plugins_observed() :: #{all := ok | {error, term()}, log := [binary()], listed := ok | {error, {atom(), binary()}},
+                              backends := [map()], doctor := binary(), answers := term(),
+                              application := {ok, [atom()]} | {error, term()}}.
+
+-export_type([application/0, observed/0, plugins_observed/0]).
 
 %% @doc An application without backends below a directory.
 -spec new(file:filename()) -> application().
@@ -36,6 +42,13 @@ manifest(Application, Name, Changes) ->
 
 json(Value) when is_boolean(Value) -> atom_to_list(Value);
 json(Value) -> io_lib:format("~p", [Value]).
+
+%% @doc The same of a plugin, with the manifest's own name, and one of the forged ones of the build.
+-spec plugin(application(), string(), string(), #{atom() => string() | undefined}) -> file:filename().
+plugin(Application, Name, Forged, Changes) ->
+    Nothing = maps:from_keys([mode, python, abi_tag, free_threading, libpython, executable], undefined),
+    Plugin = Nothing#{kind => "plugin", file => forged(filename:join("plugins", Forged))},
+    manifest(Application, Name, maps:merge(Plugin, Changes)).
 
 %% @doc Adds any other file beside the manifests.
 -spec file(application(), string(), iodata()) -> file:filename().
@@ -91,6 +104,36 @@ attempt(Environment) ->
     Starts = [py_nif:start_runtime(), py_nif:start_runtime()],
     #{starts => Starts, runtime => py_nif:runtime(), backends => py_nif:backends(),
       doctor => printed(fun py:doctor/0), application => application:ensure_all_started(erlang_python)}.
+
+%% @doc In that VM: loads all plugins, then those that are listed, then starts the application with these. `answers' is
+%% what the function answer/0 of the first one comes to.
+-spec attempt_plugins([atom(), ...]) -> plugins_observed().
+attempt_plugins([First | _] = Listed) ->
+    ok = application:load(erlang_python),
+    ok = logger:add_handler(?MODULE, ?MODULE, #{config => #{to => self()}}),
+    ok = py_nif:configure(py_config:native()),
+    All = py_plugin:load(),
+    Log = logged(),
+    ok = application:set_env(erlang_python, plugins, Listed),
+    Result = py_plugin:load(),
+    Answers = py_nif:plugin_call(First, answer),
+    Observed = #{all => All, log => Log, listed => Result, answers => Answers,
+                 backends => py_nif:backends(), doctor => printed(fun py:doctor/0)},
+    ok = logger:remove_handler(?MODULE),
+    Observed#{application => application:ensure_all_started(erlang_python)}.
+
+-spec log(logger:log_event(), #{config := #{to := pid()}, _ => _}) -> ok.
+log(Event, #{config := #{to := Pid}}) ->
+    Text = logger_formatter:format(Event, #{single_line => true, template => [msg]}),
+    Pid ! {logged, unicode:characters_to_binary(Text)},
+    ok.
+
+%% Handlers run in the process that logs.
+logged() ->
+    receive
+        {logged, Text} -> [Text | logged()]
+    after 0 -> []
+    end.
 
 %% What a function prints.
 printed(Fun) ->

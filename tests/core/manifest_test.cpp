@@ -4,6 +4,7 @@
 #include "catch.hpp"
 
 #include <functional>
+#include <sys/stat.h>
 #include <vector>
 
 using ep::Manifest;
@@ -116,7 +117,23 @@ TEST_CASE("a manifest that cannot be read is refused") {
     CHECK(ep::read_manifest(directory.path() / "none.json", core_abi).refusal ==
           "the manifest cannot be read; correct its permissions");
     std::filesystem::create_directory(directory.path() / "folder.json");
-    CHECK_FALSE(ep::read_manifest(directory.path() / "folder.json", core_abi).refusal.empty());
+    CHECK(ep::read_manifest(directory.path() / "folder.json", core_abi).refusal ==
+          "the manifest is no file; remove it");
+    // Nobody will ever write to it.
+    REQUIRE(mkfifo((directory.path() / "pipe.json").c_str(), 0600) == 0);
+    CHECK(ep::read_manifest(directory.path() / "pipe.json", core_abi).refusal == "the manifest is no file; remove it");
+}
+
+TEST_CASE("a manifest that is nested deeply or that is large is refused in a few words") {
+    TemporaryDirectory directory;
+    const size_t deep = 500'000;
+    CHECK(read(directory, "{\"name\": " + std::string(deep, '[') + std::string(deep, ']') + "}").refusal ==
+          "the field \"name\" must be a name, not an array");
+    CHECK(read(directory, "{\"name\": {\"name\": {}}}").refusal == "the field \"name\" must be a name, not an object");
+    const std::string text(100'000, 'x');
+    CHECK(read(directory, "{\"name\": [\"" + text + "\"]}").refusal.size() < 400);
+    CHECK(read(directory, "{\"name\": \"" + text).refusal.size() < 400);
+    CHECK(read(directory, std::string(1024 * 1024 + 1, ' ')).refusal.find("more than 1 MiB") != std::string::npos);
 }
 
 TEST_CASE("a backend's manifest is refused for what is wrong with it") {
@@ -134,6 +151,9 @@ TEST_CASE("a backend's manifest is refused for what is wrong with it") {
             {"no flavour", without("free_threading"), {"\"free_threading\"", "missing", "true or false"}},
             {"no libpython", without("libpython"), {"\"libpython\"", "missing", "absolute path"}},
             {"a name that is a number", with("name", 5), {"\"name\"", "must be", "not 5"}},
+            {"an empty name", with("name", ""), {"\"name\"", "1 to 255 bytes", "correct"}},
+            {"a long name", with("name", std::string(256, 'n')), {"\"name\"", "1 to 255 bytes"}},
+            {"a name with a zero", with("name", std::string("a\0b", 3)), {"\"name\"", "without zeros"}},
             {"a kind that is a list", with("kind", {"backend"}), {"\"kind\"", "must be", "not [\"backend\"]"}},
             {"a file that is null", with("file", nullptr), {"\"file\"", "must be", "not null"}},
             {"an ABI that is a number", with("abi", 2.3), {"\"abi\"", "must be", "not 2.3"}},

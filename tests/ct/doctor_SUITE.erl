@@ -127,6 +127,10 @@ a_value_that_cannot_be_is_named(_Config) ->
     with_environment([{python, 3.11}], fun(_Call, Report) ->
         has(Report, "^Python cannot be started: "),
         has(Report, "^  \\{python, 3\\.11\\}$")
+    end),
+    with_environment([{plugins, none}], fun(_Call, Report) ->
+        has(Report, "^Python cannot be started: "),
+        has(Report, "^  \\{plugins, none\\}$")
     end).
 
 %% ---------------------------------------------------------------------------------------------------------------------

@@ -7,6 +7,8 @@
 %%%   erlang owngil   the same as erlang, where contexts of that mode can be had; elsewhere it is left out, and why is said
 %%%   erlang-config   terms of a file; the values of the application's own keys are checked
 %%%   erlang-config start   the same, and the page's VM is started with them
+%%%   KIND PATH       where PATH is that of a file of this repository: a part of it, word for word. A line that is `...'
+%%%                   stands for what is left out
 %%% Blocks of any other kind are only shown.
 -module(doc_runner).
 
@@ -40,6 +42,7 @@ page(Path) ->
     [filelib:is_file(filename:join(filename:dirname(Path), Target)) orelse failed(Line, Target, "leads nowhere")
      || {Line, Target} <- doc_page:links(Page)],
     Blocks = doc_page:blocks(Page),
+    lists:foreach(fun(Block) -> part_of_file(Block, Path) end, Blocks),
     ok = application:load(erlang_python),
     [ok = application:set_env(erlang_python, Key, Value) || {Key, Value} <- wanted_at_start(Blocks)],
     {ok, _} = application:ensure_all_started(erlang_python),
@@ -74,6 +77,35 @@ block({Line, "erlang-config" ++ _, Text}, Bindings) ->
     Bindings;
 block(_Shown, Bindings) ->
     Bindings.
+
+%% ---------------------------------------------------------------------------------------------------------------------
+%% Files
+
+part_of_file({Line, Info, Text}, Page) ->
+    case string:lexemes(Info, " ") of
+        [_Kind, Name] -> lists:member($/, Name) andalso part_of_file(Line, Text, Name, Page);
+        _ -> false
+    end.
+
+part_of_file(Line, Text, Name, Page) ->
+    Above = [filename:dirname(filename:absname(Page)), filename:dirname(filename:dirname(filename:absname(Page)))],
+    case [File || Directory <- Above, File <- [filename:join(Directory, Name)], filelib:is_regular(File)] of
+        [File | _] ->
+            {ok, Binary} = file:read_file(File),
+            parts(string:split(Text, "...\n", all), unicode:characters_to_list(Binary), Line, Name);
+        [] ->
+            failed(Line, Text, ["there is no file ", Name])
+    end.
+
+parts(Parts, Content, Line, Name) ->
+    lists:foldl(
+        fun(Part, Rest) ->
+            case string:split(Rest, Part) of
+                [_, After] -> After;
+                [_] -> failed(Line, Part, ["is not in ", Name])
+            end
+        end,
+        Content, [Part || Part <- Parts, string:trim(Part) =/= ""]).
 
 %% ---------------------------------------------------------------------------------------------------------------------
 %% Erlang

@@ -256,7 +256,8 @@ typedef struct ep_host {
     int32_t (*waker_waits)(ep_waker *waker, ErlNifEnv *sender);
 
     /* For backends.
-       A function of a plugin that is loaded, for the life of the VM; NULL. [any-thread] */
+       A function of a plugin that is loaded, for the life of the VM; NULL. It answers EP_NOT_LOADED while the
+       configuration leaves the plugin out. [any-thread] */
     const ep_function *(*function_of)(const char *plugin, const char *name, uint32_t arity);
     /* Why there is none: a sentence. [any-thread] */
     void (*function_problem)(const char *plugin, const char *name, uint32_t arity, ep_error *error);

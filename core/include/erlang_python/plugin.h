@@ -31,7 +31,8 @@ typedef struct ep_call {
     /* What the function fills in; all of it is zero before. */
     ERL_NIF_TERM result;          /* EP_OK: the value; 0 stands for none. EP_FAILED: the reason */
     void *owner;                  /* not NULL: `result` does not live in `env` but as long as this; */
-    void (*release)(void *owner); /* which ends with this call [any-thread] */
+    void (*release)(void *owner); /* which ends with this call; of what Python gets with EP_FUNCTION_VIEW, when it does
+                                      not look at the memory any more [any-thread] */
 } ep_call;
 
 /*
@@ -42,6 +43,7 @@ typedef struct ep_call {
  *                  calling again; without one Erlang gets the atom `pending`.
  *   EP_WRONG_KIND  badarg in Erlang, TypeError in Python.
  *   EP_CLOSED      as EP_FAILED with the reason `closed`.
+ *   EP_NOT_LOADED  never its own: what backends get instead while the configuration leaves the plugin out.
  *   EP_TOO_LONG    called on a scheduler, it has done nothing and is called again on a dirty one.
  */
 typedef ep_status (*ep_function_body)(ep_call *call);

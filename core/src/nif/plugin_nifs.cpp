@@ -22,6 +22,10 @@ ERL_NIF_TERM missing(ErlNifEnv *env, ERL_NIF_TERM plugin, ERL_NIF_TERM name, int
     return make_error(env, enif_make_tuple2(env, enif_make_atom(env, "plugin_not_loaded"), plugin));
 }
 
+bool on_scheduler() {
+    return enif_thread_type() == ERL_NIF_THR_NORMAL_SCHEDULER;
+}
+
 // What a call came to, as a term; 0: it is to be made on a dirty scheduler.
 ERL_NIF_TERM outcome(ErlNifEnv *env, ep_status status, ep_call &call) {
     ERL_NIF_TERM result = call.result;
@@ -33,8 +37,12 @@ ERL_NIF_TERM outcome(ErlNifEnv *env, ep_status status, ep_call &call) {
     case EP_OK: return result == 0 ? core().atoms.ok : enif_make_tuple2(env, core().atoms.ok, result);
     case EP_PENDING: return core().atoms.pending;
     case EP_CLOSED: return make_error(env, core().atoms.closed);
-    case EP_TOO_LONG: return 0;
     case EP_WRONG_KIND: return enif_make_badarg(env);
+    case EP_TOO_LONG:
+        if (on_scheduler()) {
+            return 0;
+        }
+        [[fallthrough]]; // or it would be called for ever
     default: return make_error(env, result != 0 ? result : enif_make_atom(env, "failed"));
     }
 }
@@ -57,10 +65,6 @@ int dirty_kind(const ep_function &function) {
 
 bool is_dirty(const ep_function &function) {
     return (function.flags & (EP_FUNCTION_DIRTY_CPU | EP_FUNCTION_DIRTY_IO)) != 0;
-}
-
-bool on_scheduler() {
-    return enif_thread_type() == ERL_NIF_THR_NORMAL_SCHEDULER;
 }
 
 std::optional<std::vector<std::string>> wanted_plugins(ErlNifEnv *env, ERL_NIF_TERM term) {

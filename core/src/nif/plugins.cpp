@@ -21,15 +21,36 @@ std::string wrong_with(const ep_plugin &table) {
     }
     for (uint32_t i = 0; i < table.function_count; ++i) {
         const ep_function &function = table.functions[i];
-        if (function.name == nullptr || function.body == nullptr || std::strlen(function.name) > 255) {
-            return "has a function without a name or without a body";
+        if (function.name != nullptr && std::strlen(function.name) > 255) {
+            return "has a function with a name of more than 255 characters; correct its table and build it anew";
+        }
+        if (function.name == nullptr || function.body == nullptr) {
+            return "has a function without a name or without a body; correct its table and build it anew";
         }
         if (function.arity > most_arguments) {
             return std::string{"has the function "} + function.name + " of " + std::to_string(function.arity) +
-                   " arguments, and " + std::to_string(most_arguments) + " are the most";
+                   " arguments, and " + std::to_string(most_arguments) +
+                   " are the most; correct its table and build it anew";
         }
     }
     return {};
+}
+
+std::string said(const ep_error &error) {
+    return *error.text != '\0' ? error.text : "it does not say why; install another build of it";
+}
+
+// The body of functions that Python has got hold of while their plugin is not wanted.
+ep_status left_out(ep_call *) {
+    return EP_NOT_LOADED;
+}
+
+// Threads of Python may be calling meanwhile: each call finds one body or the other.
+void set_bodies(Plugin &plugin) {
+    for (size_t i = 0; i < plugin.functions.size(); ++i) {
+        ep_function_body body = plugin.wanted ? plugin.table.functions[i].body : left_out;
+        __atomic_store_n(&plugin.functions[i].body, body, __ATOMIC_RELEASE);
+    }
 }
 
 RuntimeError open_plugin(ErlNifEnv *env, const Manifest &manifest, ep_plugin &table) {
@@ -58,7 +79,7 @@ RuntimeError open_plugin(ErlNifEnv *env, const Manifest &manifest, ep_plugin &ta
                                     "); install the plugin that matches this erlang_python"};
     }
     if (status != EP_OK) {
-        return {"plugin_failed", manifest.file.string() + ": " + error.text};
+        return {"plugin_failed", manifest.file.string() + " does not want to be loaded: " + said(error)};
     }
     if (std::string wrong = wrong_with(table); !wrong.empty()) {
         return {"plugin_failed", manifest.file.string() + " " + wrong};
@@ -66,7 +87,7 @@ RuntimeError open_plugin(ErlNifEnv *env, const Manifest &manifest, ep_plugin &ta
     const bool opens = table.header.size >= sizeof table && table.open != nullptr;
     if (opens && table.open(env, &host_table(), &error) != EP_OK) {
         error.text[sizeof error.text - 1] = '\0';
-        return {"plugin_failed", manifest.file.string() + " could not be opened: " + error.text};
+        return {"plugin_failed", manifest.file.string() + " could not be opened: " + said(error)};
     }
     return {};
 }
@@ -124,6 +145,7 @@ Plugin &Plugins::open(ErlNifEnv *env, const Manifest &manifest) {
     if (!plugin->failure.code.empty()) {
         plugin->table.function_count = 0;
     }
+    plugin->functions.assign(plugin->table.functions, plugin->table.functions + plugin->table.function_count);
     plugins_.push_back(std::move(plugin));
     return *plugins_.back();
 }
@@ -154,6 +176,7 @@ std::vector<Plugins::Failure> Plugins::load(ErlNifEnv *env, const std::vector<Ma
             plugin->failure.code.empty() && std::find(taken.begin(), taken.end(), plugin.get()) != taken.end();
         changed = changed || plugin->wanted != is_wanted;
         plugin->wanted = is_wanted;
+        set_bodies(*plugin);
     }
     if (changed || functions_.load() == nullptr) {
         all_.push_back(std::make_unique<PluginFunctions>(env, plugins_));
@@ -183,8 +206,7 @@ const ep_function *Plugins::find(const char *plugin, const char *name, uint32_t 
     std::lock_guard lock{mutex_};
     for (const auto &one : plugins_) {
         if (one->wanted && one->manifest.name == plugin) {
-            for (uint32_t i = 0; i < one->table.function_count; ++i) {
-                const ep_function &function = one->table.functions[i];
+            for (const ep_function &function : one->functions) {
                 if (function.arity == arity && std::strcmp(function.name, name) == 0) {
                     return &function;
                 }

@@ -22,6 +22,10 @@ struct Plugin {
     ERL_NIF_TERM name = 0; // an atom
     RuntimeError failure;  // empty: it is loaded, for the life of the VM
     bool wanted = false;   // by the application that runs
+
+    // Its functions as backends get them, who keep them for the life of the VM: so the bodies here are others while it
+    // is not wanted. Made once.
+    std::vector<ep_function> functions;
 };
 
 // Functions by plugin, name and arity. Made once for a set of plugins and never changed: calls look in it without a lock.

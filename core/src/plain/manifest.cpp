@@ -13,6 +13,24 @@ using nlohmann::json;
 
 namespace {
 
+// What is larger is no manifest.
+constexpr std::uintmax_t largest = 1024 * 1024;
+
+// An atom has to have room for it.
+constexpr size_t longest_name = 255;
+
+std::string cut(const std::string &text) {
+    constexpr size_t most = 300;
+    return text.size() > most ? text.substr(0, most) + "..." : text;
+}
+
+// What is nested only by its kind: dump() takes a stack frame for each level, and schedulers have small stacks.
+std::string shown(const json &value) {
+    const bool is_nested = value.is_structured() &&
+                           std::any_of(value.begin(), value.end(), [](const json &one) { return one.is_structured(); });
+    return is_nested ? std::string{"an "} + value.type_name() : cut(value.dump(-1, ' ', true));
+}
+
 // One field of a manifest, or a sentence about what is wrong with it.
 template <class Value> Value field(const json &object, const char *name, const char *type) {
     auto found = object.find(name);
@@ -22,7 +40,7 @@ template <class Value> Value field(const json &object, const char *name, const c
     try {
         return found->get<Value>();
     } catch (const json::exception &) {
-        throw std::runtime_error{std::string{"the field \""} + name + "\" must be " + type + ", not " + found->dump()};
+        throw std::runtime_error{std::string{"the field \""} + name + "\" must be " + type + ", not " + shown(*found)};
     }
 }
 
@@ -84,6 +102,15 @@ void read_backend(const json &object, Manifest &manifest) {
 }
 
 void read_fields(Manifest &manifest, const AbiVersion &core) {
+    std::error_code error;
+    const fs::file_status status = fs::status(manifest.path, error);
+    if (fs::exists(status) && !fs::is_regular_file(status)) { // reading a pipe would wait for somebody who writes
+        throw std::runtime_error{"the manifest is no file; remove it"};
+    }
+    const std::uintmax_t size = fs::file_size(manifest.path, error);
+    if (!error && size > largest) {
+        throw std::runtime_error{"the manifest has more than 1 MiB; correct or remove it"};
+    }
     std::ifstream stream{manifest.path};
     if (!stream) {
         throw std::runtime_error{"the manifest cannot be read; correct its permissions"};
@@ -92,12 +119,17 @@ void read_fields(Manifest &manifest, const AbiVersion &core) {
     try {
         object = json::parse(stream);
     } catch (const json::parse_error &error) {
-        throw std::runtime_error{std::string{"the manifest is not JSON: "} + error.what() + "; correct or remove it"};
+        throw std::runtime_error{"the manifest is not JSON: " + cut(error.what()) + "; correct or remove it"};
     }
     if (!object.is_object()) {
         throw std::runtime_error{"the manifest must be a JSON object"};
     }
-    manifest.name = field<std::string>(object, "name", "a name");
+    auto name = field<std::string>(object, "name", "a name");
+    if (name.empty() || name.size() > longest_name || name.find('\0') != std::string::npos) {
+        throw std::runtime_error{
+            "the field \"name\" must be a name of 1 to 255 bytes, without zeros; correct the manifest"};
+    }
+    manifest.name = std::move(name);
     auto kind = field<std::string>(object, "kind", "\"backend\" or \"plugin\"");
     if (kind != "backend" && kind != "plugin") {
         throw std::runtime_error{"the kind \"" + kind +

@@ -1,0 +1,17 @@
+/* Cannot be opened. */
+#include "forged.h"
+
+static ep_status refuse(ErlNifEnv *env, const ep_host *host, ep_error *error) {
+    (void)env;
+    (void)host;
+    (void)error;
+    return EP_FAILED;
+}
+
+ep_status EP_PLUGIN_ENTRY(const ep_host *host, ep_plugin *table, ep_error *error) {
+    (void)host;
+    (void)error;
+    forged_fill(table);
+    table->open = refuse;
+    return EP_OK;
+}
