@@ -8,6 +8,15 @@ namespace ep {
 
 namespace {
 
+template <class Object> Object *allocate(PyObject *type) {
+    auto *python_type = reinterpret_cast<PyTypeObject *>(type);
+    auto *object = reinterpret_cast<Object *>(python_type->tp_alloc(python_type, 0));
+    if (object == nullptr) {
+        throw py::Raised{};
+    }
+    return object;
+}
+
 void dealloc(PyObject *self) {
     PyTypeObject *type = Py_TYPE(self);
     if (TermBox *box = as_term_object(self)->box) {
@@ -108,8 +117,11 @@ PyObject *new_handle(PyTypeObject *type, PyObject *args, PyObject *) noexcept {
             py::raise(PyExc_TypeError, "%s() takes the erlang.Ref that Erlang knows it by, not %.100s", type->tp_name,
                       handle != nullptr ? Py_TYPE(handle)->tp_name : "nothing");
         }
-        return make_term_object(reinterpret_cast<PyObject *>(type), as_term_object(handle)->term,
-                                as_term_object(handle)->box);
+        // The term itself, no copy beside it: other threads may do the same, and the environment would grow with each.
+        auto *object = allocate<TermObject>(reinterpret_cast<PyObject *>(type));
+        object->term = as_term_object(handle)->term;
+        object->box = as_term_object(handle)->box->keep();
+        return py::Ref::steal(reinterpret_cast<PyObject *>(object));
     });
 }
 
@@ -141,15 +153,6 @@ py::Ref make_handle_type(PyObject *module, const char *name, const char *doc, Py
     py::Ref type = py::Ref::check(PyType_FromModuleAndSpec(module, &spec, base));
     py::check(PyModule_AddObjectRef(module, std::strchr(name, '.') + 1, type.get()));
     return type;
-}
-
-template <class Object> Object *allocate(PyObject *type) {
-    auto *python_type = reinterpret_cast<PyTypeObject *>(type);
-    auto *object = reinterpret_cast<Object *>(python_type->tp_alloc(python_type, 0));
-    if (object == nullptr) {
-        throw py::Raised{};
-    }
-    return object;
 }
 
 } // namespace

@@ -5,6 +5,9 @@
 
 -export_type([result/0]).
 
+%% The most that `receive' takes. What is more is refused before anything waits.
+-define(LONGEST, 16#ffffffff).
+
 -type result() :: ok | {ok, term()} | {error, timeout | {plugin_not_loaded, py_nif:plugin()} | term()}.
 
 %% @doc Loads what the application environment lists under `plugins': `all' that are found, or a list of names. One that
@@ -59,7 +62,7 @@ give_up(Waker, Ref) ->
     end.
 
 deadline(infinity) -> infinity;
-deadline(Timeout) -> erlang:monotonic_time(millisecond) + Timeout.
+deadline(Timeout) when is_integer(Timeout), Timeout >= 0, Timeout =< ?LONGEST -> erlang:monotonic_time(millisecond) + Timeout.
 
 left(infinity) -> infinity;
 left(Deadline) -> max(0, Deadline - erlang:monotonic_time(millisecond)).

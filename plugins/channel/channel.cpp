@@ -66,17 +66,18 @@ Channel::~Channel() {
     }
 }
 
-ep_waker *Line::take_first() noexcept {
-    if (wakers_.empty()) {
+ep_waker *Line::take_first(uint64_t room) noexcept {
+    auto found = std::find_if(wakers_.begin(), wakers_.end(), [=](const Entry &one) { return one.size <= room; });
+    if (found == wakers_.end()) {
         return nullptr;
     }
-    ep_waker *waker = wakers_.front();
-    wakers_.pop_front();
+    ep_waker *waker = found->waker;
+    wakers_.erase(found);
     return waker;
 }
 
 bool Line::take(ep_waker *waker) noexcept {
-    auto found = std::find(wakers_.begin(), wakers_.end(), waker);
+    auto found = std::find_if(wakers_.begin(), wakers_.end(), [=](const Entry &one) { return one.waker == waker; });
     if (found == wakers_.end()) {
         return false;
     }
@@ -92,10 +93,7 @@ public:
     ~Lock() {
         for (;;) {
             ep_waker *receiver = wake_receiver_ ? channel_.receivers_.take_first() : nullptr;
-            ep_waker *sender = wake_sender_ ? channel_.senders_.take_first() : nullptr;
-            if (receiver != nullptr && receiver == channel_.process_) {
-                channel_.process_ = nullptr;
-            }
+            ep_waker *sender = wake_sender_ ? channel_.senders_.take_first(channel_.room()) : nullptr;
             lock_.unlock();
             wake_receiver_ = receiver != nullptr && host().waker_wake(receiver, sender_) == 0;
             wake_sender_ = sender != nullptr && host().waker_wake(sender, sender_) == 0;
@@ -104,7 +102,6 @@ public:
             }
             lock_.lock();
             wake_receiver_ = wake_receiver_ && !channel_.queue_.empty();
-            wake_sender_ = wake_sender_ && channel_.has_room(1);
         }
     }
     Lock(const Lock &) = delete;
@@ -122,8 +119,15 @@ private:
     bool wake_sender_ = false;
 };
 
-bool Channel::has_room(uint64_t size) const noexcept {
-    return most_ == 0 || queue_.bytes() + size <= most_;
+uint64_t Channel::room() const noexcept {
+    return most_ == 0 ? UINT64_MAX : most_ - std::min(most_, queue_.bytes());
+}
+
+// Whether another process waits.
+bool Channel::is_others(const ErlNifPid &self, ErlNifEnv *env) const noexcept {
+    ErlNifPid process = process_;
+    return process_waker_ != nullptr && enif_compare_pids(&process, &self) != 0 &&
+           enif_is_process_alive(env, &process) != 0;
 }
 
 // What becomes of a message that does not fit now.
@@ -135,7 +139,7 @@ ep_status Channel::no_room(ep_call &call, uint64_t size) {
         call.result = atoms().too_large;
         return EP_FAILED;
     }
-    senders_.add(call.waker);
+    senders_.add(call.waker, size);
     host().waker_keep(call.waker, &resource_, sender_gave_up);
     return EP_PENDING;
 }
@@ -147,14 +151,16 @@ void Channel::sent(Lock &lock) {
     if (!queue_.empty()) {
         lock.wake_receiver();
     }
-    if (!senders_.empty() && has_room(1)) {
+    if (!senders_.empty()) {
         lock.wake_sender();
     }
 }
 
-void Channel::taken(Lock &lock) noexcept {
+void Channel::taken(Lock &lock) {
     if (!queue_.empty()) {
         lock.wake_receiver();
+    } else if (closed_) {
+        feed_subscriber(lock); // it is told that this was the last one
     }
     lock.wake_sender();
 }
@@ -186,7 +192,8 @@ ep_status Channel::send_term(ep_call &call, ERL_NIF_TERM term) {
     }
     HostEnv env;
     ERL_NIF_TERM copy = enif_make_copy(env.get(), term);
-    return send(call, size.bytes, [&] { queue_.push(env.release(), copy, size.bytes); });
+    const bool heavy = size.visited > scheduler_budget;
+    return send(call, size.bytes, [&] { queue_.push(env.release(), copy, size.bytes, heavy); });
 }
 
 ep_status Channel::send_bytes(ep_call &call, ERL_NIF_TERM binary) {
@@ -201,12 +208,20 @@ ep_status Channel::send_bytes(ep_call &call, ERL_NIF_TERM binary) {
     }
     HostEnv env;
     ERL_NIF_TERM copy = enif_make_copy(env.get(), binary);
-    return send(call, data.size, [&] { queue_.push(env.release(), copy, data.size); });
+    return send(call, data.size, [&] { queue_.push(env.release(), copy, data.size, false); });
 }
 
 ep_status Channel::receive(ep_call &call) {
     Lock lock{*this, call.sender};
+    ErlNifPid self;
+    const bool is_process = call.from == EP_FROM_ERLANG && enif_self(call.env, &self) != nullptr;
     if (!queue_.empty()) {
+        if (is_process && queue_.next_is_heavy() && on_scheduler()) {
+            return EP_TOO_LONG;
+        }
+        if (is_process && process_waker_ != nullptr && enif_compare_pids(&process_, &self) == 0) {
+            process_waker_ = nullptr;
+        }
         const Taken message = queue_.pop();
         call.result = message.term;
         call.owner = message.owner;
@@ -220,15 +235,15 @@ ep_status Channel::receive(ep_call &call) {
     if (call.waker == nullptr) {
         return EP_PENDING;
     }
-    if (call.from == EP_FROM_ERLANG) {
-        const bool others = process_ != nullptr && host().waker_waits(process_, call.sender) != 0;
-        if (others || subscriber_.is_there) {
-            call.result = atoms().waiter_exists;
-            return EP_FAILED;
-        }
-        process_ = call.waker;
+    if (is_process && (subscriber_.is_there || is_others(self, call.sender))) {
+        call.result = atoms().waiter_exists;
+        return EP_FAILED;
     }
     receivers_.add(call.waker);
+    if (is_process) {
+        process_waker_ = call.waker;
+        process_ = self;
+    }
     host().waker_keep(call.waker, &resource_, receiver_gave_up);
     return EP_PENDING;
 }
@@ -236,8 +251,8 @@ ep_status Channel::receive(ep_call &call) {
 void Channel::receiver_gave_up(void *resource, ep_waker *waker, ErlNifEnv *sender) {
     Channel &channel = channel_of(resource);
     Lock lock{channel, sender};
-    if (channel.process_ == waker) {
-        channel.process_ = nullptr;
+    if (channel.process_waker_ == waker) {
+        channel.process_waker_ = nullptr;
     }
     if (channel.receivers_.take(waker)) {
         host().waker_drop(waker);
@@ -257,21 +272,23 @@ void Channel::sender_gave_up(void *resource, ep_waker *waker, ErlNifEnv *sender)
 }
 
 void Channel::close(ErlNifEnv *sender) {
-    std::deque<ep_waker *> wakers;
     {
         Lock lock{*this, sender};
         if (closed_) {
             return;
         }
         closed_ = true;
-        process_ = nullptr;
-        wakers = receivers_.take_all();
-        for (ep_waker *waker : senders_.take_all()) {
-            wakers.push_back(waker);
-        }
+        process_waker_ = nullptr;
         feed_subscriber(lock);
     }
-    for (ep_waker *waker : wakers) {
+    for (;;) { // one at a time: there may be many, and nobody joins them any more
+        std::unique_lock lock{mutex_};
+        ep_waker *waker = receivers_.take_first();
+        waker = waker != nullptr ? waker : senders_.take_first();
+        lock.unlock();
+        if (waker == nullptr) {
+            return;
+        }
         host().waker_wake(waker, sender);
     }
 }
@@ -292,22 +309,30 @@ void Channel::feed_subscriber(Lock &lock) {
         return;
     }
     HostEnv env;
-    auto send = [&](ERL_NIF_TERM message) {
-        enif_send(lock.sender(), &subscriber_.process, env.get(), message); // whoever is dead is gone soon
-        enif_clear_env(env.get());
+    auto send = [&](ErlNifEnv *in, ERL_NIF_TERM message) {
+        enif_send(lock.sender(), &subscriber_.process, in, message); // whoever is dead is gone soon
+        enif_clear_env(in);
     };
+    if (!enif_is_process_alive(lock.sender(), &subscriber_.process)) { // what it was sent would be lost
+        subscriber_.is_there = false;
+        lock.wake_receiver();
+        return;
+    }
     bool fed = false;
     while (subscriber_.credit > 0 && !queue_.empty()) {
         const Taken message = queue_.pop();
-        ERL_NIF_TERM copy = enif_make_copy(env.get(), message.term);
-        message.give_back(message.owner);
+        // A large message is sent as it is: to copy it here takes long.
+        ErlNifEnv *in = message.own != nullptr ? message.own : env.get();
+        ERL_NIF_TERM term = message.own != nullptr ? message.term : enif_make_copy(in, message.term);
         --subscriber_.credit;
-        send(enif_make_tuple3(env.get(), atoms().py_channel_message, enif_make_resource(env.get(), &resource_), copy));
+        send(in, enif_make_tuple3(in, atoms().py_channel_message, enif_make_resource(in, &resource_), term));
+        message.give_back(message.owner);
         fed = true;
     }
     if (queue_.empty() && closed_) {
         subscriber_.is_there = false;
-        send(enif_make_tuple2(env.get(), atoms().py_channel_closed, enif_make_resource(env.get(), &resource_)));
+        send(env.get(),
+             enif_make_tuple2(env.get(), atoms().py_channel_closed, enif_make_resource(env.get(), &resource_)));
         enif_demonitor_process(lock.sender(), &resource_, &subscriber_.monitor);
     }
     if (fed) {
@@ -317,8 +342,7 @@ void Channel::feed_subscriber(Lock &lock) {
 
 ep_status Channel::subscribe(ep_call &call, const ErlNifPid &process, uint32_t credit) {
     Lock lock{*this, call.sender};
-    const bool others = process_ != nullptr && host().waker_waits(process_, call.sender) != 0;
-    if (subscriber_.is_there || others) {
+    if (subscriber_.is_there || is_others(process, call.sender)) {
         call.result = atoms().waiter_exists;
         return EP_FAILED;
     }

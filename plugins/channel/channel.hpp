@@ -17,13 +17,17 @@ extern const ep_resource_type channel_type;
 class Line {
 public:
     bool empty() const noexcept { return wakers_.empty(); }
-    void add(ep_waker *waker) { wakers_.push_back(waker); }
-    ep_waker *take_first() noexcept; // nullptr: there is none
+    void add(ep_waker *waker, uint64_t size = 0) { wakers_.push_back({waker, size}); }
+    // The first one that waits for no more than that; nullptr: there is none.
+    ep_waker *take_first(uint64_t room = UINT64_MAX) noexcept;
     bool take(ep_waker *waker) noexcept;
-    std::deque<ep_waker *> take_all() noexcept { return std::exchange(wakers_, {}); }
 
 private:
-    std::deque<ep_waker *> wakers_;
+    struct Entry {
+        ep_waker *waker;
+        uint64_t size; // of what it waits to send
+    };
+    std::deque<Entry> wakers_;
 };
 
 class Channel {
@@ -58,11 +62,13 @@ public:
 private:
     class Lock; // of mutex_; wakes those who are to be woken after it
 
-    bool has_room(uint64_t size) const noexcept;
+    bool has_room(uint64_t size) const noexcept { return size <= room(); }
+    uint64_t room() const noexcept;
+    bool is_others(const ErlNifPid &self, ErlNifEnv *env) const noexcept;
     template <class Push> ep_status send(ep_call &call, uint64_t size, Push push);
     ep_status no_room(ep_call &call, uint64_t size);
     void sent(Lock &lock);
-    void taken(Lock &lock) noexcept;
+    void taken(Lock &lock);
     bool is_subscribed(const ErlNifPid &process) const noexcept;
     void feed_subscriber(Lock &lock);
     static void receiver_gave_up(void *resource, ep_waker *waker, ErlNifEnv *sender);
@@ -83,7 +89,10 @@ private:
     bool closed_ = false;
     Line receivers_;
     Line senders_;
-    ep_waker *process_ = nullptr; // of receivers_: a process; there is one at a time
+    // The process that waits; there is one at a time, and still after it was woken, until it has called again. The waker is
+    // only compared: it may have been taken out.
+    ep_waker *process_waker_ = nullptr;
+    ErlNifPid process_{};
     Subscriber subscriber_;
 };
 

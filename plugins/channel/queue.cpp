@@ -17,6 +17,7 @@ public:
         ERL_NIF_TERM term;
         ErlNifEnv *own; // nullptr: the term is in the segment's environment
         uint64_t size;
+        bool heavy;
     };
 
     Segment() : env(enif_alloc_env()) {}
@@ -103,13 +104,17 @@ Segment &Queue::with_room() {
 
 ErlNifEnv *Queue::shared_env(uint64_t size) {
     Segment &segment = with_room();
-    segment.copied += size;
+    segment.copied += size + 1; // an empty binary takes memory, too
     return segment.env;
 }
 
-void Queue::append(ErlNifEnv *own, ERL_NIF_TERM term, uint64_t size) {
+bool Queue::next_is_heavy() const noexcept {
+    return first_->entries[first_->first].heavy;
+}
+
+void Queue::append(ErlNifEnv *own, ERL_NIF_TERM term, uint64_t size, bool heavy) {
     Segment &segment = with_room();
-    segment.entries[segment.last++] = {term, own, size};
+    segment.entries[segment.last++] = {term, own, size, heavy};
     ++count_;
     bytes_ += size;
 }
@@ -119,7 +124,7 @@ Taken Queue::pop() {
     const Segment::Entry entry = segment->entries[segment->first++];
     --count_;
     bytes_ -= entry.size;
-    Taken taken{entry.term, entry.size, entry.own, release_env};
+    Taken taken{entry.term, entry.size, entry.own, release_env, entry.own};
     if (entry.own == nullptr) {
         segment->owners.fetch_add(1, std::memory_order_relaxed); // the queue's own is there
         taken.owner = segment;

@@ -19,6 +19,7 @@ struct Taken {
     uint64_t size = 0;
     void *owner = nullptr;
     void (*give_back)(void *owner) = nullptr;
+    ErlNifEnv *own = nullptr; // the owner, where that is an environment with nothing else in it
 };
 
 // One lock, the channel's, guards it all; but not what was taken out of it.
@@ -41,15 +42,17 @@ public:
 
     // Appends a term that `copy`, called with an environment, makes there: small, and keeping nothing else alive.
     template <class Copy> void push_copy(uint64_t size, Copy copy) { append(nullptr, copy(shared_env(size)), size); }
-    // Appends a term of an environment, which is the queue's from now on.
-    void push(ErlNifEnv *env, ERL_NIF_TERM term, uint64_t size) { append(env, term, size); }
+    // Appends a term of an environment, which is the queue's from now on. `heavy`: to copy it takes long.
+    void push(ErlNifEnv *env, ERL_NIF_TERM term, uint64_t size, bool heavy) { append(env, term, size, heavy); }
+    // Whether the oldest one is heavy. There is one.
+    bool next_is_heavy() const noexcept;
     // The oldest one. There is one.
     Taken pop();
     void clear();
 
 private:
     ErlNifEnv *shared_env(uint64_t size); // of the segment that append() puts the next one into
-    void append(ErlNifEnv *own, ERL_NIF_TERM term, uint64_t size);
+    void append(ErlNifEnv *own, ERL_NIF_TERM term, uint64_t size, bool heavy = false);
     Segment &with_room();
 
     Segment *first_ = nullptr;

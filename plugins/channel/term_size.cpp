@@ -59,6 +59,11 @@ private:
         case ERL_NIF_TERM_TYPE_LIST: list(term); break;
         case ERL_NIF_TERM_TYPE_MAP: map(term); break;
         case ERL_NIF_TERM_TYPE_PID: pid(term); break;
+        case ERL_NIF_TERM_TYPE_REFERENCE:
+        case ERL_NIF_TERM_TYPE_PORT:
+            size_.pins = true;
+            encoded(term);
+            break;
         default: size_.pins = true; unknown_cost(term);
         }
     }

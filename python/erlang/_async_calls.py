@@ -16,8 +16,9 @@ class _Answers:
     _inbox = None
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._inbox, fd = _erlang.loop_inbox()
         self._waiting: dict[int, asyncio.Future] = {}
+        self._wakers: dict[int, _erlang.Waker] = {}
+        self._inbox, fd = _erlang.loop_inbox()
         self._come: list[tuple[int, object, Exception | None]] = []
         self._number = 0
         loop.add_reader(fd, self._take)
@@ -29,27 +30,31 @@ class _Answers:
 
     async def wait_for(self, loop: asyncio.AbstractEventLoop, function: object, args: tuple) -> object:
         """What a function of a plugin returns as soon as it is not PENDING."""
-        waker = result = None
+        # A wait is over when nobody refers to its waker any more: only the table does, not the frame of a coroutine, which
+        # whoever keeps its exception or a task of a closed loop keeps.
+        number = 0
         try:
             while True:
-                number = self._number = self._number + 1
-                result = _erlang.plugin_poll(function, self._inbox, number, waker, *args)
+                before, number = number, self._number + 1
+                self._number = number
+                result = _erlang.plugin_poll(function, self._inbox, number, self._wakers.pop(before, None), *args)
                 if type(result) is not _erlang.Waker:
                     return result
-                waker = result  # the wait ends when this is forgotten
+                self._wakers[number], result = result, None
                 future = self._waiting[number] = loop.create_future()
-                try:
-                    await future
-                finally:
-                    self._waiting.pop(number, None)
+                await future
+                self._waiting.pop(number, None)
         finally:
-            waker = result = None  # also by a traceback that is kept
+            result = None
+            self._wakers.pop(number, None)
+            self._waiting.pop(number, None)
 
     def close(self, close_inbox=_erlang.close_inbox) -> None:
         """Nobody watches it any more."""
         inbox, self._inbox = self._inbox, None
         if inbox is not None:
             close_inbox(inbox)
+            self._wakers.clear()  # who was woken and cannot go on any more leaves it to others
 
     def __del__(self) -> None:
         self.close()

@@ -244,7 +244,8 @@ typedef struct ep_host {
        the waiter does not wait any more, or was woken and has not called again:
          it is still there:      take it out, and waker_drop it
          it is there no more:    it was woken, or is being woken, in vain: wake the next one, if there is what to wake for
-       `sender` is for waker_wake. given_up is called without any lock of the core's. [any-thread] */
+       It may be called more than once for one that was woken.
+       `sender` is for waker_wake. given_up is called without any lock of the core's, and must not block. [any-thread] */
     void (*waker_keep)(ep_waker *waker, void *resource,
                        void (*given_up)(void *resource, ep_waker *waker, ErlNifEnv *sender));
     /* Wakes a waker that has been taken out, and consumes it. 0: nobody waits there any more; wake the next one. May be
@@ -252,8 +253,6 @@ typedef struct ep_host {
     int32_t (*waker_wake)(ep_waker *waker, ErlNifEnv *sender);
     /* Consumes one without waking it. [any-thread] */
     void (*waker_drop)(ep_waker *waker);
-    /* Whether it still waits. [any-thread] */
-    int32_t (*waker_waits)(ep_waker *waker, ErlNifEnv *sender);
 
     /* For backends.
        A function of a plugin that is loaded, for the life of the VM; NULL. It answers EP_NOT_LOADED while the

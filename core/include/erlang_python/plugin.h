@@ -41,7 +41,7 @@ typedef struct ep_call {
  *   EP_FAILED      Erlang gets {error, Reason}, Python erlang.PluginError(reason).
  *   EP_PENDING     nothing yet. With a waker the function has called ep_host.waker_keep, and wakes it when it is worth
  *                  calling again; without one Erlang gets the atom `pending`.
- *   EP_WRONG_KIND  badarg in Erlang, TypeError in Python.
+ *   EP_WRONG_KIND  badarg in Erlang, TypeError in Python; nothing was done.
  *   EP_CLOSED      as EP_FAILED with the reason `closed`.
  *   EP_NOT_LOADED  never its own: what backends get instead while the configuration leaves the plugin out.
  *   EP_TOO_LONG    called on a scheduler, it has done nothing and is called again on a dirty one.

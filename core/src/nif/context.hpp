@@ -27,8 +27,8 @@ struct Frame {
     Request *request; // whose Python code waits; nullptr for code that no request runs (finalizers)
     bool alone;       // EP_CALL_ALONE, or one below is
     Reply *reply = nullptr;
-    bool releasing = false;       // what waits is a finalizer; what is served meanwhile is none
-    const Waker *waker = nullptr; // what it waits for, else it is the reply
+    bool releasing = false; // what waits is a finalizer; what is served meanwhile is none
+    Waker *waker = nullptr; // what it waits for, else it is the reply
     Parker::Deadline deadline{};
 
     bool is_over() const noexcept;
@@ -85,7 +85,7 @@ public:
 
     // The same for a waker of this thread: EP_OK when it was woken, EP_PENDING when it was not in time, or why the wait
     // ended. [context-thread][attached]
-    ep_status wait_for(const Waker &waker, const Parker::Deadline &deadline);
+    ep_status wait_for(Waker &waker, const Parker::Deadline &deadline);
 
     // The process whose code runs, as a term: what asks Erlang asks for it. [context-thread]
     ERL_NIF_TERM for_whom(ErlNifEnv *env) const noexcept { return for_whom(env, waiting()); }
@@ -144,6 +144,7 @@ private:
     Admit polling_admits(uint32_t flags) const noexcept;
     void end_wait();
     ep_status sleep(Frame &frame);
+    void pass_on_wakes() noexcept;
     ep_status wait(Frame &frame);
     Admit admission(Parker::Deadline &deadline) const;
     bool others_wait() const;

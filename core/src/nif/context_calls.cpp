@@ -34,7 +34,7 @@ void Context::call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, uint32_
     }
 }
 
-ep_status Context::wait_for(const Waker &waker, const Parker::Deadline &deadline) {
+ep_status Context::wait_for(Waker &waker, const Parker::Deadline &deadline) {
     if (waker.woken()) {
         return EP_OK;
     }
@@ -66,6 +66,15 @@ ep_status Context::sleep(Frame &frame) {
     }
     attach();
     return status;
+}
+
+// What the frames below the top one were woken for is others' to have: they cannot go on before that does.
+void Context::pass_on_wakes() noexcept {
+    for (size_t i = 0; i + 1 < frames_.size(); ++i) {
+        if (frames_[i]->waker != nullptr) {
+            frames_[i]->waker->pass_on();
+        }
+    }
 }
 
 bool Frame::is_over() const noexcept {
@@ -139,6 +148,7 @@ ep_status Context::wait(Frame &frame) {
         if (frame.is_over()) {
             return EP_OK;
         }
+        pass_on_wakes();
         if (stopping()) {
             return EP_CLOSED;
         }

@@ -56,6 +56,7 @@ uint32_t Context::poll(Request *request, ep_sleep sleep, void *argument, int64_t
     }
     for (;;) {
         receive();
+        pass_on_wakes();
         run_releases();
         if (!cleaning && (stopping() || (request != nullptr && request->interrupted.load()))) {
             return EP_POLL_INTERRUPTED;

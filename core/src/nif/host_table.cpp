@@ -147,7 +147,6 @@ constexpr ep_host table{
     waker_keep,
     waker_wake,
     waker_drop,
-    waker_waits,
     host_function_of,
     host_function_problem,
     plugin_python_class,

@@ -26,8 +26,9 @@ bool on_scheduler() {
     return enif_thread_type() == ERL_NIF_THR_NORMAL_SCHEDULER;
 }
 
-// What a call came to, as a term; 0: it is to be made on a dirty scheduler.
-ERL_NIF_TERM outcome(ErlNifEnv *env, ep_status status, ep_call &call) {
+// What a call came to, as a term. nullopt: it is to be made on a dirty scheduler; that cannot be a value of the term, since
+// what stands for an exception is 0.
+std::optional<ERL_NIF_TERM> outcome(ErlNifEnv *env, ep_status status, ep_call &call) {
     ERL_NIF_TERM result = call.result;
     if (call.owner != nullptr) {
         result = result != 0 ? enif_make_copy(env, result) : 0;
@@ -40,14 +41,15 @@ ERL_NIF_TERM outcome(ErlNifEnv *env, ep_status status, ep_call &call) {
     case EP_WRONG_KIND: return enif_make_badarg(env);
     case EP_TOO_LONG:
         if (on_scheduler()) {
-            return 0;
+            return std::nullopt;
         }
         [[fallthrough]]; // or it would be called for ever
     default: return make_error(env, result != 0 ? result : enif_make_atom(env, "failed"));
     }
 }
 
-ERL_NIF_TERM call_now(ErlNifEnv *env, const ep_function &function, const ERL_NIF_TERM *args, Waker *waker) {
+std::optional<ERL_NIF_TERM> call_now(ErlNifEnv *env, const ep_function &function, const ERL_NIF_TERM *args,
+                                     Waker *waker) {
     ep_call call{};
     call.size = sizeof call;
     call.from = EP_FROM_ERLANG;
@@ -103,8 +105,8 @@ ERL_NIF_TERM nif_plugin_call(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]
         return missing(env, argv[0], argv[1], argc - 2);
     }
     if (!is_dirty(*function) || !on_scheduler()) {
-        if (ERL_NIF_TERM result = call_now(env, *function, argv + 2, nullptr)) {
-            return result;
+        if (const auto result = call_now(env, *function, argv + 2, nullptr)) {
+            return *result;
         }
     }
     return enif_schedule_nif(env, "plugin_call", dirty_kind(*function), nif_plugin_call, argc, argv);
@@ -130,13 +132,13 @@ ERL_NIF_TERM nif_plugin_wait(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]
         ErlNifPid self;
         enif_self(env, &self);
         Waker *waker = Waker::for_process(self, argv[3]);
-        ERL_NIF_TERM result = call_now(env, *function, args, waker);
+        const auto result = call_now(env, *function, args, waker);
         if (result == core().atoms.pending) {
             return enif_make_tuple2(env, core().atoms.pending, make_waker_handle(env, waker));
         }
         waker->done(false, env);
-        if (result != 0) {
-            return result;
+        if (result) {
+            return *result;
         }
     }
     return enif_schedule_nif(env, "plugin_wait", dirty_kind(*function), guarded<nif_plugin_wait>, argc, argv);

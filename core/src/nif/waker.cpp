@@ -96,14 +96,6 @@ bool Waker::notify(ErlNifEnv *sender) noexcept {
     return true;
 }
 
-bool Waker::waits(ErlNifEnv *sender) const noexcept {
-    if (state_.load() != State::kept) {
-        return false;
-    }
-    ErlNifPid process = process_;
-    return env_ == nullptr || enif_is_process_alive(sender, &process) != 0;
-}
-
 bool Waker::wait(const Parker::Deadline &deadline) noexcept {
     if (spin([this] { return woken(); })) {
         return true;
@@ -115,6 +107,12 @@ bool Waker::wait(const Parker::Deadline &deadline) noexcept {
         parker_.park(deadline);
     }
     return true;
+}
+
+void Waker::pass_on() noexcept {
+    if (woken() && !std::exchange(passed_on_, true)) {
+        given_up_(resource_, this, nullptr);
+    }
 }
 
 bool Waker::done(bool called_again, ErlNifEnv *sender) noexcept {
@@ -156,10 +154,6 @@ int32_t waker_wake(ep_waker *waker, ErlNifEnv *sender) {
 
 void waker_drop(ep_waker *waker) {
     static_cast<Waker *>(waker)->drop();
-}
-
-int32_t waker_waits(ep_waker *waker, ErlNifEnv *sender) {
-    return static_cast<Waker *>(waker)->waits(sender) ? 1 : 0;
 }
 
 ep_waker *waker_new(ep_context *context) {

@@ -37,12 +37,13 @@ public:
     void keep(void *resource, GivenUp given_up) noexcept;
     bool wake(ErlNifEnv *sender) noexcept;
     void drop() noexcept { release(); }
-    bool waits(ErlNifEnv *sender) const noexcept;
 
     // The waiter's part.
     bool woken() const noexcept { return state_.load() == State::woken; }
     // Sleeps until it is woken or the deadline; whether it was. The thread it is for.
     bool wait(const Parker::Deadline &deadline) noexcept;
+    // It was woken, perhaps, but its thread cannot go on now: the next one is, too. Its thread.
+    void pass_on() noexcept;
     // The wait is over. True: it had been woken before.
     bool done(bool called_again, ErlNifEnv *sender) noexcept;
 
@@ -64,6 +65,7 @@ private:
     ErlNifEnv *env_ = nullptr;   // of message_
     ERL_NIF_TERM message_ = 0;   // for process_
     ErlNifPid process_{};
+    bool passed_on_ = false; // the waiter's
     Parker parker_;
 };
 
@@ -79,7 +81,6 @@ void destroy_waker_handle(ErlNifEnv *env, void *resource);
 void waker_keep(ep_waker *waker, void *resource, Waker::GivenUp given_up);
 int32_t waker_wake(ep_waker *waker, ErlNifEnv *sender);
 void waker_drop(ep_waker *waker);
-int32_t waker_waits(ep_waker *waker, ErlNifEnv *sender);
 ep_waker *waker_new(ep_context *context);
 ep_waker *waker_new_for_loop(ErlNifEnv *env, ERL_NIF_TERM inbox, uint64_t number);
 ep_status waker_wait(ep_context *context, ep_waker *waker, int64_t nanoseconds);
