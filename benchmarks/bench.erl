@@ -54,7 +54,8 @@ start() ->
 
 rows() ->
     Groups = [bench_calls, bench_conversion, bench_copies, bench_callbacks, bench_state, bench_streams, bench_channels,
-              bench_buffers, bench_loop, bench_tasks, bench_logging, bench_start, bench_idle, bench_size],
+              bench_buffers, bench_reactor, bench_loop, bench_tasks, bench_logging, bench_start,
+              bench_idle, bench_size],
     [Row || Group <- Groups, #{name := Name} = Row <- Group:rows(), is_wanted(Name)].
 
 is_wanted(Name) ->

@@ -155,6 +155,20 @@ py::Ref make_handle_type(PyObject *module, const char *name, const char *doc, Py
     return type;
 }
 
+// For classes that are no handles.
+py::Ref make_exporter_type(PyObject *module) {
+    PyType_Slot slots[] = {
+        {Py_bf_getbuffer, reinterpret_cast<void *>(export_buffer)},
+        {Py_tp_doc, const_cast<char *>("A base with the buffer protocol: that of what its method _export() returns.")},
+        {0, nullptr},
+    };
+    PyType_Spec spec{"erlang.Exporter", 0, 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_IMMUTABLETYPE,
+                     slots};
+    py::Ref type = py::Ref::check(PyType_FromModuleAndSpec(module, &spec, nullptr));
+    py::check(PyModule_AddObjectRef(module, "Exporter", type.get()));
+    return type;
+}
+
 } // namespace
 
 py::Ref make_term_object(PyObject *type, ERL_NIF_TERM term, TermBox *box) {
@@ -189,6 +203,7 @@ void add_term_types(PyObject *module, ModuleState &state) {
     state.buffer_handle = make_handle_type(
         module, "erlang.BufferHandle", "A handle with the buffer protocol: that of what its method _export() returns.",
         state.handle.get());
+    make_exporter_type(module);
 }
 
 } // namespace ep

@@ -1,5 +1,5 @@
-%%% @doc The top supervisor. It also owns the tables of pools, registered functions, registered imports, spans, loops and
-%%% lines that are being written, so that none is lost with a process that maintains it.
+%%% @doc The top supervisor. It also owns the tables of pools, registered functions, registered imports, spans, loops,
+%%% reactor contexts and lines that are being written, so that none is lost with a process that maintains it.
 -module(erlang_python_sup).
 
 -behaviour(supervisor).
@@ -19,6 +19,7 @@ init([]) ->
     ok = py_tracer:new_table(),
     ok = py_output:new_table(),
     ok = py_loop:new_table(),
+    ok = py_reactor_context:new_table(),
     %% Contexts die with py_context_sup and not with the router: a restarted router adopts the pools it finds.
     %% Those that read what Python tells come first, so that they end last.
     Children = [#{id => py_logger, start => {py_logger, start_link, []}},

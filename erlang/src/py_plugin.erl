@@ -21,8 +21,7 @@ load() ->
         {all, Failures} ->
             lists:foreach(
                 fun({Name, _Code, Text}) ->
-                    logger:warning("erlang_python does without the plugin ~ts: ~ts", [Name, Text],
-                                   #{domain => [erlang_python]})
+                    logger:warning("erlang_python does without the plugin ~ts: ~ts", [Name, Text])
                 end,
                 Failures);
         {_, [{_Name, Code, Text} | _]} ->

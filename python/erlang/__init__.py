@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from . import channel, plugins, server
+    from . import channel, plugins, reactor, server
     from ._async_calls import async_call
     from ._buffer import PyBuffer
     from ._gen_call import async_gen_call, gen_call
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ._loop import ErlangEventLoop, new_event_loop, run
     from ._mode import ExecutionMode, detect_mode
     from ._policy import EventLoopPolicy, install
+    from ._reactor_buffer import ReactorBuffer
     from ._scheduling import (
         InlineScheduleMarker,
         ScheduleMarker,
@@ -62,6 +63,7 @@ __all__ = [
     "Pid",
     "PluginError",
     "ProcessError",
+    "ReactorBuffer",
     "Ref",
     "ScheduleMarker",
     "SharedDict",
@@ -117,6 +119,7 @@ _LATER = {
         "._loop": ("ErlangEventLoop", "new_event_loop", "run"),
         "._mode": ("ExecutionMode", "detect_mode"),
         "._policy": ("EventLoopPolicy", "install"),
+        "._reactor_buffer": ("ReactorBuffer",),
         "._scheduling": (
             "InlineScheduleMarker",
             "ScheduleMarker",
@@ -161,7 +164,7 @@ def __getattr__(name: str) -> Callable[..., Any]:
     if name in _LATER:
         globals()[name] = getattr(_import(_LATER[name]), name)
         return globals()[name]
-    if name in ("channel", "plugins", "server"):  # modules, which importing sets
+    if name in ("channel", "plugins", "reactor", "server"):  # modules, which importing sets
         return _import(f".{name}")
     if _erlang.is_registered(name):
         return _partial(call, name)
