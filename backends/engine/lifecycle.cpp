@@ -184,8 +184,7 @@ void detach(ep_interp *) noexcept {
 ep_status fill_table(const ep_host *host, ep_backend *table, const Mode &mode, ep_error *error) noexcept {
     const ep_header asked = table->header;
     table->header = {EP_ABI_MAJOR, EP_ABI_MINOR, sizeof(ep_backend)};
-    const bool host_fits = host->header.major == EP_ABI_MAJOR && host->header.minor >= EP_ABI_MINOR &&
-                           host->header.size >= sizeof(ep_host);
+    const bool host_fits = ep_header_fits(&host->header, EP_ABI_MAJOR, EP_ABI_MINOR, sizeof(ep_host)) != 0;
     if (asked.major != EP_ABI_MAJOR || asked.minor > EP_ABI_MINOR || !host_fits) {
         set_error(error, "another ABI");
         return EP_TOO_NEW;

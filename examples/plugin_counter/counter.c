@@ -164,7 +164,7 @@ static ep_status open_plugin(ErlNifEnv *env, const ep_host *the_host, ep_error *
 ep_status EP_PLUGIN_ENTRY(const ep_host *the_host, ep_plugin *table, ep_error *error) {
     const ep_header asked = table->header;
     table->header = (ep_header){EP_ABI_MAJOR, EP_ABI_MINOR, sizeof *table};
-    if (the_host->header.major != EP_ABI_MAJOR || the_host->header.minor < EP_ABI_MINOR || asked.size < sizeof *table) {
+    if (!ep_header_fits(&the_host->header, EP_ABI_MAJOR, EP_ABI_MINOR, sizeof *the_host) || asked.size < sizeof *table) {
         snprintf(error->text, sizeof error->text, "it was built for ABI %d.%d", EP_ABI_MAJOR, EP_ABI_MINOR);
         return EP_TOO_NEW;
     }

@@ -48,7 +48,7 @@ const Atoms &atoms() noexcept {
 extern "C" EP_EXPORT ep_status EP_PLUGIN_ENTRY(const ep_host *host, ep_plugin *table, ep_error *error) {
     const ep_header asked = table->header;
     table->header = {EP_ABI_MAJOR, EP_ABI_MINOR, asked.size < sizeof *table ? asked.size : uint32_t{sizeof *table}};
-    if (host->header.major != EP_ABI_MAJOR || host->header.minor < EP_ABI_MINOR || asked.size < sizeof *table) {
+    if (!ep_header_fits(&host->header, EP_ABI_MAJOR, EP_ABI_MINOR, sizeof *host) || asked.size < sizeof *table) {
         std::snprintf(error->text, sizeof error->text, "it was built for ABI %d.%d", EP_ABI_MAJOR, EP_ABI_MINOR);
         return EP_TOO_NEW;
     }

@@ -25,8 +25,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define EP_ABI_MAJOR 0
-#define EP_ABI_MINOR 1
+#define EP_ABI_MAJOR 1
+#define EP_ABI_MINOR 0
 
 #define EP_EXPORT __attribute__((visibility("default")))
 
@@ -40,6 +40,11 @@ typedef struct ep_header {
     uint16_t minor;
     uint32_t size;
 } ep_header;
+
+/* Whether a table is of this major version, and of this minor version and size or newer. */
+static inline int ep_header_fits(const ep_header *table, unsigned major, unsigned minor, size_t size) {
+    return table->major == major && table->minor >= minor && table->size >= size;
+}
 
 /* What a call across the ABI came to. Values are never reused. */
 typedef int32_t ep_status;
