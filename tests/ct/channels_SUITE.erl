@@ -10,7 +10,9 @@
     closed_with_data_in_line/1, closing_wakes_receivers/1, with_statement/1,
     timeouts/1, one_process_waits_at_a_time/1, a_killed_receiver/1, a_killed_sender/1, a_killed_context/1,
     interrupted_while_receiving/1, receivers_that_give_up_lose_nothing/1, cancelled_coroutines/1,
-    the_loop_goes_on_meanwhile/1, calls_are_served_while_one_receives/1,
+    the_loop_goes_on_meanwhile/1, calls_are_served_while_one_receives/1, receivers_on_top_of_each_other/1,
+    handles_made_at_once/1, timeouts_that_cannot_be/1, senders_that_fit_go_first/1,
+    the_end_for_a_subscriber_without_credit/1, large_messages_block_nobody/1,
     subscribing/1, credit/1, subscribers_and_the_end/1, a_killed_subscriber/1, one_subscriber/1,
     references_survive/1, wrong_arguments/1, kinds_are_not_mixed/1,
     bytes_to_python/1, bytes_from_python/1, byte_backpressure/1, bytes_and_coroutines/1, bytes_between_processes/1,
@@ -28,7 +30,9 @@ all() ->
         closed_with_data_in_line, closing_wakes_receivers, with_statement,
         timeouts, one_process_waits_at_a_time, a_killed_receiver, a_killed_sender, a_killed_context,
         interrupted_while_receiving, receivers_that_give_up_lose_nothing, cancelled_coroutines,
-        the_loop_goes_on_meanwhile, calls_are_served_while_one_receives,
+        the_loop_goes_on_meanwhile, calls_are_served_while_one_receives, receivers_on_top_of_each_other,
+        handles_made_at_once, timeouts_that_cannot_be, senders_that_fit_go_first,
+        the_end_for_a_subscriber_without_credit, large_messages_block_nobody,
         subscribing, credit, subscribers_and_the_end, a_killed_subscriber, one_subscriber,
         references_survive, wrong_arguments, kinds_are_not_mixed,
         bytes_to_python, bytes_from_python, byte_backpressure, bytes_and_coroutines, bytes_between_processes,
@@ -444,6 +448,89 @@ calls_are_served_while_one_receives(Config) ->
     ok = py_channel:send(Ch, 1),
     {ok, 1} = ep_background:result(Running).
 
+%% They run on one thread, the last one on top: a wake for one below is passed on to it, else nobody would go on.
+receivers_on_top_of_each_other(Config) ->
+    {ok, Ch} = py_channel:new(),
+    {ok, Other} = py_channel:new(),
+    Receivers = [begin
+                     Running = background(Config, receive_saying_so, [Ch, self()]),
+                     ep_expect:message(<<"receives">>),
+                     Running
+                 end || _ <- lists:seq(1, 5)],
+    ok = send_all(Ch, [1, 2, 3, 4, 5]),
+    [1, 2, 3, 4, 5] = lists:sort([N || {ok, N} <- ep_background:results(Receivers)]),
+    %% Below something else that waits, it leaves the message to a process.
+    Below = background(Config, receive_saying_so, [Ch, self()]),
+    ep_expect:message(<<"receives">>),
+    Above = background(Config, receive_saying_so, [Other, self()]),
+    ep_expect:message(<<"receives">>),
+    ok = py_channel:send(Ch, 6),
+    {ok, 6} = py_channel:recv(Ch, 20000),
+    ok = py_channel:send(Other, 7),
+    {ok, 7} = ep_background:result(Above),
+    ok = py_channel:send(Ch, 8),
+    {ok, 8} = ep_background:result(Below).
+
+handles_made_at_once(Config) ->
+    {ok, Ch} = py_channel:new(),
+    {ok, 80000} = call(Config, make_handles, [Ch, 4, 20000]).
+
+timeouts_that_cannot_be(_Config) ->
+    {ok, Ch} = py_channel:new(),
+    [{'EXIT', _} = catch py_channel:recv(Ch, Bad) || Bad <- [-1, 1 bsl 32, x]],
+    0 = ep_ct:alive(wakers),
+    ok = py_channel:send(Ch, 1),
+    {ok, 1} = py_channel:recv(Ch).
+
+senders_that_fit_go_first(_Config) ->
+    {ok, Ch} = py_byte_channel:new(#{max_size => 100}),
+    ok = py_byte_channel:send(Ch, <<0:480>>),
+    ok = py_byte_channel:send(Ch, <<0:320>>),
+    Large = ep_background:start(fun() -> py_byte_channel:send(Ch, <<1:720>>, #{wait => infinity}) end),
+    ep_ct:wait_until(fun() -> maps:get(wakers, py_nif:counters()) =:= 1 end),
+    Small = ep_background:start(fun() -> py_byte_channel:send(Ch, <<2>>, #{wait => infinity}) end),
+    ep_ct:wait_until(fun() -> maps:get(wakers, py_nif:counters()) =:= 2 end),
+    {ok, <<0:480>>} = py_byte_channel:recv(Ch),
+    ok = ep_background:result(Small),
+    {ok, <<0:320>>} = py_byte_channel:recv(Ch),
+    {ok, <<2>>} = py_byte_channel:recv(Ch),
+    ok = ep_background:result(Large),
+    {ok, <<1:720>>} = py_byte_channel:recv(Ch).
+
+%% Somebody else takes the last message.
+the_end_for_a_subscriber_without_credit(_Config) ->
+    {ok, Ch} = py_channel:new(),
+    ok = py_channel:subscribe(Ch, 1),
+    ok = send_all(Ch, [1, 2]),
+    ok = py_channel:close(Ch),
+    ep_expect:message({py_channel_message, Ch, 1}),
+    {ok, 2} = py_channel:try_receive(Ch),
+    ep_expect:message({py_channel_closed, Ch}).
+
+%% Neither who subscribes nor who receives copies them on a scheduler that others wait for.
+large_messages_block_nobody(_Config) ->
+    Large = lists:seq(1, 500000),
+    {ok, Ch} = py_channel:new(),
+    [ok = py_channel:send(Ch, Large) || _ <- lists:seq(1, 20)],
+    Before = erlang:system_monitor(self(), [{long_schedule, 500}]),
+    ok = ep_ct:in_process(fun() ->
+        ok = py_channel:subscribe(Ch, 10),
+        [receive {py_channel_message, Ch, Large} -> ok end || _ <- lists:seq(1, 10)],
+        ok = py_channel:unsubscribe(Ch),
+        [{ok, Large} = py_channel:recv(Ch) || _ <- lists:seq(1, 10)],
+        ok
+    end),
+    _ = erlang:system_monitor(Before),
+    [] = long_in_nifs().
+
+%% Of what was too long, that which was in a function of ours: the rest is garbage collection.
+long_in_nifs() ->
+    receive
+        {monitor, _, long_schedule, Info} ->
+            [Info || {_, {py_nif, _, _}} <- Info] ++ long_in_nifs()
+    after 0 -> []
+    end.
+
 %% ---------------------------------------------------------------------------------------------------------------------
 %% Subscribers
 
@@ -650,12 +737,15 @@ memory_is_given_back(_Config) ->
         ok
     end),
     {ok, Ch} = py_channel:new(),
+    {ok, Bytes} = py_byte_channel:new(),
     Round = fun() ->
         [begin
              ok = py_channel:send(Ch, {N, <<"some bytes">>}),
              ok = py_channel:send(Ch, [N, make_ref()]),
              {ok, {N, _}} = py_channel:recv(Ch),
-             {ok, [N, _]} = py_channel:recv(Ch)
+             {ok, [N, _]} = py_channel:recv(Ch),
+             ok = py_byte_channel:send(Bytes, <<>>),
+             {ok, <<>>} = py_byte_channel:try_receive(Bytes)
          end || N <- lists:seq(1, 100000)],
         erlang:garbage_collect()
     end,

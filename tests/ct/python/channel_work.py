@@ -304,3 +304,18 @@ def other_work_goes_on(ref, pid):
 
 def collect_garbage():
     gc.collect()
+
+
+def make_handles(ref, threads, each):
+    made = []
+
+    def make():
+        made.append(sum(1 for _ in range(each) if Channel(ref) == first))
+
+    first = Channel(ref)
+    running = [threading.Thread(target=make) for _ in range(threads)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    return sum(made)
