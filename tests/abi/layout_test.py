@@ -72,7 +72,7 @@ class Changes(unittest.TestCase):
         self.breaks("host.h", "    ErlNifEnv *(*env_take)", "    void *more;\n    ErlNifEnv *(*env_take)", "struct ep_host")
 
     def test_a_field_of_another_name(self) -> None:
-        self.breaks("abi.h", "    uint16_t minor;", "    uint16_t micro;", "`2 2 2 micro uint16_t`")
+        self.breaks("host.h", "    uint32_t directions;", "    uint32_t ways;", "`4 4 4 ways uint32_t`")
 
     def test_a_field_of_another_type(self) -> None:
         self.breaks("abi.h", "    uint16_t minor;", "    int16_t minor;", "`2 2 2 minor int16_t`")
