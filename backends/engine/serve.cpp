@@ -35,14 +35,14 @@ void serve_task(ep_interp &interp, ep_request &request) noexcept {
     request.result = engine().ok;
 }
 
-// Between two callbacks of the loop, as nearly always: it goes on to be asyncio's running one, with no task, which would
-// take longer to set aside and back than a function takes.
+// Between two callbacks of the loop, as nearly always: it goes on to be asyncio's running one, with no task. To set it
+// aside and back would take longer than a function takes.
 void serve_task(ep_interp &interp, ep_request &request, const TaskLoop &running) noexcept {
     serve_task(interp, request);
     if (was_interrupted(interp)) { // perhaps in a loop of its own that was about to say that it runs no more
         forget_running_loop();
-        running.set_running(true);
     }
+    running.set_running(true); // the next one of the batch finds it, whatever this one has made of it
 }
 
 } // namespace

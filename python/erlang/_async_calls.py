@@ -100,6 +100,8 @@ async def wait_for_plugin(function: object, *args: object, timeout: float | None
 
     timeout: seconds, or None. TimeoutError: that was not long enough. erlang.PluginError: the function failed.
     """
+    if timeout is not None and not timeout >= 0:
+        raise ValueError(f"a timeout is None or a number of seconds, 0 or more, not {timeout!r}")
     loop = asyncio.get_running_loop()
     waiting = _answers_of(loop).wait_for(loop, function, args)
     if timeout is None:

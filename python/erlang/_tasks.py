@@ -105,13 +105,13 @@ class TaskLoop:
         if future.done():
             self._answer(task, future)
         else:
+            future.add_done_callback(self._ended)  # first: an interrupt may come in between
             if task is None:
                 self._running[future] = None
             else:
                 self._running[future] = task, creator
                 self._futures[task] = future
                 self._of.setdefault(creator, set()).add(task)
-            future.add_done_callback(self._ended)
         del task, creator, future  # a traceback may hold this frame
 
     def _ended(self, future: asyncio.Future) -> None:

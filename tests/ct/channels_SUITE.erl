@@ -334,7 +334,9 @@ timeouts(Config) ->
     {error, timeout} = py_channel:recv(Ch, 20),
     {ok, [<<"TimeoutError">>, _]} = call(Config, error_of, ['receive', Ch, 0]),
     {ok, [<<"TimeoutError">>, _]} = call(Config, error_of, ['receive', Ch, 0.02]),
-    [{ok, [<<"ValueError">>, _]} = call(Config, error_of, [receive_for, Ch, Bad]) || Bad <- [<<"-1">>, <<"nan">>]],
+    [{ok, [<<"ValueError">>, _]} = call(Config, error_of, [Function, Ch, Bad])
+     || Function <- [receive_for, receive_async_for], Bad <- [<<"-1">>, <<"nan">>]],
+    {ok, [<<"TimeoutError">>, _]} = call(Config, error_of, [receive_async_for, Ch, <<"0.01">>]),
     {error, timeout} = py:call(ctx(Config), channel_work, 'receive', [Ch], #{timeout => 30}),
     ok = py_channel:send(Ch, 1),
     {ok, 1} = call(Config, 'receive', [Ch, 1.0e300]),

@@ -119,6 +119,11 @@ a_function_that_hides_the_loop(_Config) ->
          {ok, [<<"_Loop">>, _]} = py_event_loop:run(coroutines, running_loop, []),
          {ok, 1} = py_event_loop:run(coroutines, echo_later, [1])
      end || _ <- lists:seq(1, 10)],
+    %% Those that come while one blocks are one batch.
+    Tasks = [py_event_loop:create_task(Module, Function, Args)
+             || {Module, Function, Args} <- [{time, sleep, [0.1]}, {coroutines, hides_the_loop, []},
+                                             {coroutines, echo_later, [1]}, {coroutines, running_loop, []}]],
+    [{ok, none}, {ok, none}, {ok, 1}, {ok, [<<"_Loop">>, _]}] = [py_event_loop:await(Task) || Task <- Tasks],
     ok.
 
 modules_that_change(_Config) ->

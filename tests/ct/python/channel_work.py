@@ -130,6 +130,10 @@ def receive_for(ref, timeout):
     return Channel(ref).receive(float(timeout))
 
 
+def receive_async_for(ref, timeout):
+    return erlang.run(Channel(ref).async_receive(float(timeout)))
+
+
 def receive_saying_so(ref, pid):
     erlang.send(pid, "receives")
     return Channel(ref).receive()
