@@ -349,7 +349,7 @@ def lend(pid, rounds):
     ep_ct:with_function(zero_copy_taken, Taken, fun() ->
         {ok, [Before | More]} = py_context:call(Ctx, '__main__', lend, [ep_background:pid(Sink), 30]),
         case Before of
-            undefined -> ct:comment("how much memory is resident is not known here");
+            none -> ct:comment("how much memory is resident is not known here");
             _ -> ?assertMatch(Grown when Grown < 100_000_000, lists:max(More) - Before)
         end
     end),
