@@ -1,6 +1,7 @@
 #include "term_size.hpp"
 
 #include <algorithm>
+#include <memory>
 #include <vector>
 
 namespace ep::channel {
@@ -212,6 +213,28 @@ namespace {
 
 // Schedulers have small stacks.
 constexpr unsigned deepest = 50;
+constexpr size_t largest_flat_map = 32; // MAP_SMALL_MAP_LIMIT of the VM
+
+ERL_NIF_TERM copy_with_binaries(ErlNifEnv *to, ErlNifEnv *env, ERL_NIF_TERM term, unsigned depth);
+
+// enif_make_map_from_arrays crashes on a thread that is no scheduler's: see TermBuilder in convert/terms.hpp. Insertion
+// leaves garbage, which stays in an environment of its own.
+ERL_NIF_TERM large_map(ErlNifEnv *to, ErlNifEnv *env, ERL_NIF_TERM term, unsigned depth) {
+    const std::unique_ptr<ErlNifEnv, decltype(&enif_free_env)> scratch{enif_alloc_env(), enif_free_env};
+    ERL_NIF_TERM map = enif_make_new_map(scratch.get());
+    ErlNifMapIterator pairs;
+    ERL_NIF_TERM key;
+    ERL_NIF_TERM value;
+    enif_map_iterator_create(env, term, &pairs, ERL_NIF_MAP_ITERATOR_FIRST);
+    while (enif_map_iterator_get_pair(env, &pairs, &key, &value)) {
+        key = copy_with_binaries(scratch.get(), env, key, depth);
+        value = copy_with_binaries(scratch.get(), env, value, depth);
+        enif_make_map_put(scratch.get(), map, key, value, &map);
+        enif_map_iterator_next(env, &pairs);
+    }
+    enif_map_iterator_destroy(env, &pairs);
+    return enif_make_copy(to, map);
+}
 
 ERL_NIF_TERM copy_with_binaries(ErlNifEnv *to, ErlNifEnv *env, ERL_NIF_TERM term, unsigned depth) {
     if (++depth > deepest) {
@@ -251,6 +274,11 @@ ERL_NIF_TERM copy_with_binaries(ErlNifEnv *to, ErlNifEnv *env, ERL_NIF_TERM term
         return list;
     }
     case ERL_NIF_TERM_TYPE_MAP: {
+        size_t n = 0;
+        enif_get_map_size(env, term, &n);
+        if (n > largest_flat_map && enif_thread_type() == ERL_NIF_THR_UNDEFINED) {
+            return large_map(to, env, term, depth);
+        }
         std::vector<ERL_NIF_TERM> keys;
         std::vector<ERL_NIF_TERM> values;
         ErlNifMapIterator pairs;

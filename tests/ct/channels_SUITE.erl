@@ -6,6 +6,7 @@
     to_every_receiver/1, from_every_sender/1, between_processes/1, many_senders_one_receiver/1,
     one_sender_many_receivers/1, requests_and_replies/1, between_interpreters/1, between_calls_of_one_context/1,
     terms_come_back_as_they_were/1, no_python_form/1, sizes_are_those_of_the_external_format/1, large_terms/1,
+    large_maps_from_python/1,
     full/1, waiting_for_room/1, waiting_senders_and_a_close/1, too_large/1,
     closed_with_data_in_line/1, closing_wakes_receivers/1, with_statement/1,
     timeouts/1, one_process_waits_at_a_time/1, a_killed_receiver/1, a_killed_sender/1, a_killed_context/1,
@@ -26,6 +27,7 @@ all() ->
         to_every_receiver, from_every_sender, between_processes, many_senders_one_receiver,
         one_sender_many_receivers, requests_and_replies, between_interpreters, between_calls_of_one_context,
         terms_come_back_as_they_were, no_python_form, sizes_are_those_of_the_external_format, large_terms,
+        large_maps_from_python,
         full, waiting_for_room, waiting_senders_and_a_close, too_large,
         closed_with_data_in_line, closing_wakes_receivers, with_statement,
         timeouts, one_process_waits_at_a_time, a_killed_receiver, a_killed_sender, a_killed_context,
@@ -212,6 +214,16 @@ large_terms(Config) ->
     [{ok, <<N:4000/unit:8>>} = py_channel:try_receive(Ch) || N <- lists:seq(1, 100)],
     ok = py_channel:send(Ch, Large),
     {ok, Large} = call(Config, 'receive', [Ch]).
+
+%% Copied with their binaries on threads that are no scheduler's: what makes maps in one go crashes there.
+large_maps_from_python(Config) ->
+    {ok, Ch} = py_channel:new(),
+    [begin
+         Map = maps:from_list([{N, <<"x">>} || N <- lists:seq(1, Size)]),
+         {ok, _} = call(Config, send, [Ch, Map]),
+         {Size, {ok, Map}} = {Size, py_channel:recv(Ch, 5000)}
+     end || Size <- [32, 33, 100, 200]],
+    ok.
 
 %% ---------------------------------------------------------------------------------------------------------------------
 %% Backpressure

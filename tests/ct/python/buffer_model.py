@@ -183,10 +183,13 @@ def like_a_growing_file(buffer_of, seed, rounds):
     for _ in range(rounds):
         model = _Growing(rng, erlang.call(buffer_of, None))
         operations = [getattr(model, name) for name in vars(_Growing) if not name.startswith("_")]
-        for _ in range(150):
-            rng.choice([*operations, model.write, model.look_away])()
-            assert model.buffer.tell() == model.position and len(model.buffer) == len(model.data) - model.position
-        for view, content in model.views:
-            assert view == content
+        try:
+            for _ in range(150):
+                rng.choice([*operations, model.write, model.look_away])()
+                assert model.buffer.tell() == model.position and len(model.buffer) == len(model.data) - model.position
+            for view, content in model.views:
+                assert view == content
+        except Exception as error:
+            raise AssertionError(f"seed {seed}: {error!r}") from error
         refused += model.refused
     return refused
