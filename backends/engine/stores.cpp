@@ -47,7 +47,7 @@ struct Access {
             py::raise(PyExc_ValueError, "this SharedDict was destroyed");
         }
         if (status == EP_TOO_LARGE) {
-            py::raise(PyExc_ValueError, "a key has at most 64 KiB");
+            py::raise(PyExc_ValueError, "a key has at most 64 KiB, and no map of more than 32 pairs in it");
         }
         return status == EP_OK;
     }

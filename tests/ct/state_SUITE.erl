@@ -11,6 +11,7 @@
     a_full_state_takes_no_new_keys/1, the_limit_is_read_at_every_store/1, some_keys_are_reserved/1,
     the_builtin_callbacks_are_registered/1, the_state_ends_with_the_application/1, large_values_are_shared/1,
     what_has_no_python_form_is_an_error/1, a_key_without_a_python_form_is_listed/1, keys_have_a_size/1,
+    keys_have_small_maps/1,
     registered_functions_hide_nothing/1, the_module_has_the_same_functions/1, results_are_kept_for_later/1,
     nothing_is_left_behind/1
 ]).
@@ -28,6 +29,7 @@ all() ->
         a_full_state_takes_no_new_keys, the_limit_is_read_at_every_store, some_keys_are_reserved,
         the_builtin_callbacks_are_registered, the_state_ends_with_the_application, large_values_are_shared,
         what_has_no_python_form_is_an_error, a_key_without_a_python_form_is_listed, keys_have_a_size,
+        keys_have_small_maps,
         registered_functions_hide_nothing, the_module_has_the_same_functions, results_are_kept_for_later,
         nothing_is_left_behind
     ].
@@ -280,6 +282,16 @@ keys_have_a_size(_Config) ->
         <<"__import__('erlang').state_get(key)">>, <<"__import__('erlang').state_set(key, 1)">>,
         <<"__import__('erlang').state_incr(key)">>, <<"__import__('erlang').state_delete(key)">>]],
     [Largest] = py:state_keys().
+
+%% The VM cannot make larger ones of their external form on threads of Python.
+keys_have_small_maps(_Config) ->
+    Map = fun(Pairs) -> maps:from_list([{N, N} || N <- lists:seq(1, Pairs)]) end,
+    ok = py:state_store([{Map(32)}], 1),
+    Large = Map(33),
+    [{'EXIT', {badarg, _}} = (catch py:state_store(Key, 1))
+     || Key <- [Large, [Large], {x, #{Large => 1}}, #{1 => Large}, fun() -> Large end]],
+    {error, {'ValueError', _}} = py:eval(<<"__import__('erlang').state_set(key, 1)">>, #{key => {Large}}),
+    {ok, [[{#{1 := 1, 32 := 32}}]]} = py:eval(<<"__import__('erlang').state_keys()">>).
 
 %% New keys are made by way of Erlang, under names of its own.
 registered_functions_hide_nothing(_Config) ->

@@ -141,8 +141,8 @@ typedef struct ep_host {
     /* The store a reference stands for, counted: to be released. EP_WRONG_KIND when it stands for none. [any-thread] */
     ep_status (*store_of)(ErlNifEnv *env, ERL_NIF_TERM term, ep_store **store);
     void (*store_release)(ep_store *store);
-    /* What follows answers EP_CLOSED for a store that was destroyed, and EP_TOO_LARGE for a key of more than 64 KiB. Keys
-       and values live in `env`, results are made there. [any-thread] */
+    /* What follows answers EP_CLOSED for a store that was destroyed, and EP_TOO_LARGE for a key of more than 64 KiB, or
+       with a map of more than 32 pairs in it. Keys and values live in `env`, results are made there. [any-thread] */
     /* A copy of a value; *pickled says that it is a binary with what pickle made of it. EP_FAILED: no such key. */
     ep_status (*store_get)(ep_store *store, ErlNifEnv *env, ERL_NIF_TERM key, ERL_NIF_TERM *value, int32_t *pickled);
     /* Stores a value, and a binary with its pickle, or 0. py_state takes no new keys this way, since Erlang says how

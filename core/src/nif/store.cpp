@@ -12,6 +12,25 @@ namespace ep {
 
 namespace {
 
+// The VM decodes a map of more pairs by sorting them, for which it needs a thread of its own: on others it crashes.
+constexpr size_t largest_flat_map = 32;
+
+// Whether there is what MAP_EXT of so many pairs looks like ("External Term Format" in the ERTS user's guide), in funs
+// too. Bytes of a binary inside the key may look like that; they hardly ever do.
+bool may_have_large_map(const ErlNifBinary &external) {
+    constexpr unsigned char map_ext = 116;
+    for (size_t i = 1; i + 5 <= external.size; ++i) {
+        const unsigned char *at = external.data + i;
+        if (at[0] == map_ext) {
+            const size_t pairs = size_t{at[1]} << 24 | size_t{at[2]} << 16 | size_t{at[3]} << 8 | at[4];
+            if (pairs > largest_flat_map && pairs <= (external.size - i) / 2) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 // A key as bytes: a binary is a mark and its own, any other term a mark and its external form.
 class Key {
 public:
@@ -24,7 +43,10 @@ public:
                 ErlNifBinary &binary;
                 ~Release() { enif_release_binary(&binary); }
             } release{binary};
-            assign(term_mark, binary);
+            assign(term_mark, binary); // which bounds the size
+            if (may_have_large_map(binary)) {
+                throw KeyTooLarge{};
+            }
         } else {
             throw KeyTooLarge{}; // for the external form itself
         }

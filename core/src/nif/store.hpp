@@ -16,7 +16,7 @@ struct ep_store {};
 
 namespace ep {
 
-// A key whose bytes are more than this is refused.
+// A key whose bytes are more than this is refused, or one with a map of more than 32 pairs in it.
 inline constexpr size_t largest_key = 64 * 1024;
 struct KeyTooLarge {};
 
