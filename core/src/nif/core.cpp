@@ -43,7 +43,6 @@ Atoms::Atoms(ErlNifEnv *env) {
     async_result = atom("async_result");
     py_wake = atom("py_wake");
     pending = atom("pending");
-    badarg = atom("badarg");
     open = atom("open");
     ending = atom("ending");
     over = atom("over");

@@ -29,7 +29,7 @@ struct Atoms {
     ERL_NIF_TERM context_stopped, env_wrong_interpreter, interrupted, timeout, overloaded, not_running;
     ERL_NIF_TERM cancelled, callback, replied, granted, wait, flat, final, ancestry;
     ERL_NIF_TERM py_native, forward, log, infinity, state, async_result, open, ending, over, not_owner;
-    ERL_NIF_TERM py_wake, pending, badarg;
+    ERL_NIF_TERM py_wake, pending;
     ERL_NIF_TERM py_event, py_event_loop, py_event_loop_work, no_worker, closed, read, write, timer;
 };
 
