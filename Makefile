@@ -5,7 +5,8 @@
 demo: setup
 	@tools/demo
 
-test: setup
+test:
+	@tools/setup test
 	@tools/test
 
 bench: setup

@@ -96,16 +96,19 @@ struct ep_interp {
     bool between_callbacks = false;          // of that loop: nothing else of the thread runs below what is served now
     py::Ref printed; // what the running code has printed and not sent, as _output.py keeps it; made when it prints
 
-    std::mutex interrupt_mutex;        // guards the next nine; taken attached. The thread itself reads some without it.
-    uint64_t running = 0;              // serial of the request whose code runs
-    uint64_t interrupted = 0;          // serial of the one that was sent an asynchronous exception
-    uint64_t told = 0;                 // serial of the one whose erlang.call has just raised the exception itself
+    std::mutex interrupt_mutex; // guards the next twelve; taken attached. The thread itself reads some without it.
+    uint64_t running = 0;       // serial of the request whose code runs
+    uint64_t interrupted = 0;   // serial of the one that was sent an asynchronous exception
+    uint64_t told = 0;          // serial of the one whose erlang.call has just raised the exception itself
     std::atomic<uint64_t> reached{0};  // serial of the one whose code has got the exception, one way or the other
-    std::atomic<uint64_t> looping{0};  // serial of the one whose work is an event loop
+    std::atomic<uint64_t> looping{0};  // serial of the one that runs an event loop, or has run one
     std::atomic<uint64_t> deferred{0}; // serial of the one whose loop is to raise the exception
-    std::chrono::steady_clock::time_point deferred_until{}; // and how long that is left to it
-    bool importing = false;    // the import system itself is at work for it; kept without a GIL only
-    unsigned import_locks = 0; // how often it has the lock of the whole import system; the same
+    std::chrono::steady_clock::time_point deferred_at{}; // since when
+    std::chrono::nanoseconds had_run{};                  // how long the thread had run then; without a GIL only
+    bool importing = false;       // the import system itself is at work for it; kept without a GIL only
+    unsigned import_locks = 0;    // how often it has the lock of the whole import system; the same
+    unsigned uninterruptible = 0; // how often its code has asked not to be interrupted until it is done
+    std::chrono::steady_clock::time_point uninterruptible_until{}; // after which it is all the same
 
     // Drops every object, before the interpreter or the thread state ends. Attached.
     void clear();
@@ -168,8 +171,10 @@ private:
     uint64_t below_ = 0;
     uint64_t reached_below_ = 0;
     uint64_t told_below_ = 0;
+    uint64_t looping_below_ = 0;
     bool importing_below_ = false;
     unsigned import_locks_below_ = 0;
+    unsigned uninterruptible_below_ = 0;
     bool between_callbacks_ = false;
 };
 
@@ -229,10 +234,11 @@ private:
     bool entered_ = false;
 };
 
-// Around the lock of the whole import system, for which the same holds: a module's lock that dies takes it, its last
-// reference may be a traceback's. False: the request was interrupted before, which is raised.
-bool before_import_lock();
-void after_import_lock();
+// Around what must be done to its end, and soon is: an interrupt waits until then. It is counted in `depth`, which is
+// guarded by interrupt_mutex. False: the request was interrupted before, which is raised. For other threads than a
+// context's they do nothing, since nobody interrupts those.
+bool enter_uninterruptible(unsigned ep_interp::*depth);
+void leave_uninterruptible(unsigned ep_interp::*depth);
 
 // Makes the import system of the attached interpreter say when it works. Without a GIL only.
 void watch_imports();
@@ -262,7 +268,7 @@ void collect_dead_spaces(Interpreter &interpreter);
 void forget_interrupt(ep_interp &interp);
 // Whether the code that runs has been interrupted, and cleans up now.
 bool was_interrupted(ep_interp &interp);
-// For the loop of a request that does nothing else: whether it is to raise an interrupt here, where it loses nothing.
+// For a loop that looks for events: whether it is to raise an interrupt here, where it loses nothing.
 bool take_deferred(ep_interp &interp);
 
 // Refuses what would fork, exec or spawn. Before Python is initialised.

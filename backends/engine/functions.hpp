@@ -105,6 +105,8 @@ PyObject *loop_inbox(PyObject *module, PyObject *) noexcept;
 PyObject *call_async(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
 PyObject *close_inbox(PyObject *module, PyObject *inbox) noexcept;
 PyObject *take_answers(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
+// interruption.cpp
+PyObject *uninterruptible(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;
 // polling.cpp
 PyObject *poll_fd(PyObject *module, PyObject *) noexcept;
 PyObject *poll_files(PyObject *module, PyObject *const *args, Py_ssize_t count) noexcept;

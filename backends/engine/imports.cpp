@@ -17,20 +17,22 @@ PyObject *watched(PyObject *original, PyObject *const *args, Py_ssize_t count, P
     return guard.leave(PyObject_Vectorcall(original, args, static_cast<size_t>(count), names));
 }
 
+// The lock of the whole import system, for which the same holds: a module's lock that dies takes it, its last reference
+// may be a traceback's.
 PyObject *watched_acquire(PyObject *original, PyObject *) noexcept {
-    if (!before_import_lock()) {
+    if (!enter_uninterruptible(&ep_interp::import_locks)) {
         return nullptr;
     }
     PyObject *result = PyObject_CallNoArgs(original);
     if (result == nullptr) {
-        after_import_lock();
+        leave_uninterruptible(&ep_interp::import_locks);
     }
     return result;
 }
 
 PyObject *watched_release(PyObject *original, PyObject *) noexcept {
     PyObject *result = PyObject_CallNoArgs(original);
-    after_import_lock();
+    leave_uninterruptible(&ep_interp::import_locks);
     return result;
 }
 

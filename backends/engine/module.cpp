@@ -62,6 +62,9 @@ PyMethodDef methods[] = {
     {"of_request", of_request, METH_O,
      "of_request(make)\n--\n\nWhat the running request has printed and not sent: made by make() when there is nothing "
      "yet, and called at the end of the request. None where no context runs."},
+    {"uninterruptible", py::as_function(uninterruptible), METH_FASTCALL,
+     "uninterruptible(function, *args)\n--\n\nCall it, and have interrupts of this request wait until it returns, which "
+     "it does soon: for what would otherwise leave a file open, or a lock taken."},
     {"poll_fd", poll_fd, METH_NOARGS,
      "poll_fd()\n--\n\nA file descriptor that is readable when this thread is wanted, to be watched for poll(), and "
      "the number of its context. None: it is no context's."},

@@ -63,15 +63,18 @@ struct Sleep {
 
 constexpr long read_event = 1, write_event = 2; // selectors.EVENT_*
 
-// [(key, events)], as EpollSelector.select() gives.
+// [(key, events)], as EpollSelector.select() gives. A tuple: the kernel also watches a file that the selector does not
+// know.
 py::Ref ready_list(const Sleep &sleep, PyObject *keys) {
     py::Ref list = py::Ref::check(PyList_New(0));
+    bool has_stranger = false;
     for (int i = 0; i < sleep.count; ++i) {
         const epoll_event &event = sleep.events[i];
         py::Ref fd = py::Ref::check(PyLong_FromLong(event.data.fd));
         PyObject *found = nullptr;
         if (py::check(py::compat::dict_get(keys, fd.get(), &found)) == 0) {
-            continue; // poll_fd
+            has_stranger = has_stranger || event.data.fd != sleep.wake;
+            continue;
         }
         py::Ref key = py::Ref::steal(found);
         if (!PyTuple_Check(found) || PyTuple_GET_SIZE(found) < 3) {
@@ -88,6 +91,9 @@ py::Ref ready_list(const Sleep &sleep, PyObject *keys) {
             py::Ref pair = py::Ref::check(Py_BuildValue("(Ol)", found, is & wanted));
             py::check(PyList_Append(list.get(), pair.get()));
         }
+    }
+    if (has_stranger) {
+        return py::Ref::check(PyList_AsTuple(list.get()));
     }
     return list;
 }
@@ -156,7 +162,7 @@ PyObject *poll_files(PyObject *module, PyObject *const *args, Py_ssize_t count) 
             py::raise(PyExc_TypeError, "a selector's keys are a dict, not %.100s", Py_TYPE(args[2])->tp_name);
         }
         const bool serves_all = args[4] == Py_True;
-        if (serves_all && take_deferred(*interp)) {
+        if (take_deferred(*interp)) {
             forget_interrupt(*interp);
             py::raise(state_of(module).interrupted.get(), "interrupted while an event loop looked for events");
         }

@@ -32,6 +32,16 @@ void give_up(ep_interp *interp) {
     PyThreadState_DeleteCurrent();
 }
 
+// The loop of a context that ended between two requests that run it: nobody else knows of it.
+void end_loops() {
+    py::Ref name = py::Ref::steal(PyUnicode_FromString("erlang._tasks"));
+    py::Ref module = py::Ref::steal(name ? PyImport_GetModule(name.get()) : nullptr);
+    if (module) {
+        py::Ref done = py::Ref::steal(PyObject_CallMethod(module.get(), "end_loops", nullptr));
+    }
+    PyErr_Clear();
+}
+
 ep_status open(ep_context *context, const ep_open *options, ep_interp **result, ep_error *error) noexcept {
     if (options->memory_limit != 0) {
         set_error(error, "contexts that share an interpreter share its memory");
@@ -63,6 +73,7 @@ ep_status open(ep_context *context, const ep_open *options, ep_interp **result, 
 void close(ep_interp *interp) noexcept {
     PyEval_RestoreThread(interp->thread);
     set_current_interp(nullptr); // the context may be gone, and finalizers may call or print
+    end_loops();
     interp->interpreter->slots.remove_all_of(interp);
     interp->globals = {};
     collect_dead_spaces(*interp->interpreter);

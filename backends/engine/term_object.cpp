@@ -1,5 +1,6 @@
 #include "term_object.hpp"
 
+#include "buffer.hpp"
 #include "functions.hpp"
 
 #include <cstring>
@@ -32,7 +33,7 @@ void dealloc_view(PyObject *self) {
     if (view->box != nullptr) {
         view->box->release();
     }
-    if (view->owner != nullptr) {
+    if (view->owner != nullptr && view->looks.load() >= 0) {
         view->release(view->owner);
     }
     type->tp_free(self);
@@ -66,9 +67,32 @@ PyObject *compare(PyObject *self, PyObject *other, int operation) {
     return PyBool_FromLong(same == (operation == Py_EQ));
 }
 
+// The owner is told when nobody looks any more, not only when the object ends: without a GIL that may have to wait for
+// the thread that made the object, which may have nothing to do for hours.
+void release_buffer(PyObject *self, Py_buffer *) {
+    auto *view = reinterpret_cast<ViewObject *>(self);
+    Py_ssize_t none = 0;
+    if (view->looks.fetch_sub(1) == 1 && view->owner != nullptr && view->looks.compare_exchange_strong(none, -1)) {
+        view->release(view->owner);
+    }
+}
+
 int get_buffer(PyObject *self, Py_buffer *buffer, int flags) {
-    auto &binary = reinterpret_cast<ViewObject *>(self)->binary;
-    return PyBuffer_FillInfo(buffer, self, binary.data, static_cast<Py_ssize_t>(binary.size), 1, flags);
+    auto *view = reinterpret_cast<ViewObject *>(self);
+    buffer->obj = nullptr;
+    Py_ssize_t looks = view->looks.load();
+    while (looks >= 0 && !view->looks.compare_exchange_weak(looks, looks + 1)) {
+    }
+    if (looks < 0) {
+        PyErr_SetString(PyExc_BufferError, "the memory was released");
+        return -1;
+    }
+    const int status =
+        PyBuffer_FillInfo(buffer, self, view->binary.data, static_cast<Py_ssize_t>(view->binary.size), 1, flags);
+    if (status != 0) {
+        release_buffer(self, buffer);
+    }
+    return status;
 }
 
 py::Ref make_type(PyObject *module, const char *name, const char *doc, reprfunc str) {
@@ -92,6 +116,7 @@ py::Ref make_view_type(PyObject *module) {
     PyType_Slot slots[] = {
         {Py_tp_dealloc, reinterpret_cast<void *>(dealloc_view)},
         {Py_bf_getbuffer, reinterpret_cast<void *>(get_buffer)},
+        {Py_bf_releasebuffer, reinterpret_cast<void *>(release_buffer)},
         {Py_tp_doc, const_cast<char *>("The memory of an Erlang binary; what a memoryview from Erlang looks at.")},
         {0, nullptr},
     };
@@ -125,14 +150,44 @@ PyObject *new_handle(PyTypeObject *type, PyObject *args, PyObject *) noexcept {
     });
 }
 
-// By way of the method _export, which Python 3.11 has no other name for.
+// The object whose memory it is, when a memoryview looks at all of a binary: Erlang knows that again when a memoryview
+// of it comes. Else nullptr.
+PyObject *looked_at(const Py_buffer &part, PyObject *view) noexcept {
+    PyObject *base = PyMemoryView_GET_BASE(view);
+    if (base == nullptr || Py_TYPE(base)->tp_as_buffer == nullptr ||
+        Py_TYPE(base)->tp_as_buffer->bf_getbuffer != get_buffer || part.ndim != 1 || part.itemsize != 1) {
+        return nullptr;
+    }
+    const ErlNifBinary &whole = reinterpret_cast<ViewObject *>(base)->binary;
+    const bool is_all = part.buf == whole.data && static_cast<size_t>(part.len) == whole.size;
+    return is_all && PyBuffer_IsContiguous(&part, 'C') != 0 ? base : nullptr;
+}
+
+int export_memory(PyObject *memory, Py_buffer *buffer, int flags) noexcept {
+    if (!PyMemoryView_Check(memory)) {
+        return PyObject_GetBuffer(memory, buffer, flags);
+    }
+    const Buffer held{memory, PyBUF_FULL_RO};
+    if (!held) {
+        return -1; // it was released
+    }
+    PyObject *object = looked_at(*held, memory);
+    return PyObject_GetBuffer(object != nullptr ? object : memory, buffer, flags);
+}
+
+// By way of the method _export, which Python 3.11 has no other name for. An object that exports itself, directly or
+// not, ends with a RecursionError, not with the stack.
 int export_buffer(PyObject *self, Py_buffer *buffer, int flags) noexcept {
+    buffer->obj = nullptr;
     PyObject *memory = PyObject_CallMethod(self, "_export", nullptr);
     if (memory == nullptr) {
-        buffer->obj = nullptr;
         return -1;
     }
-    const int status = PyObject_GetBuffer(memory, buffer, flags);
+    int status = -1;
+    if (Py_EnterRecursiveCall(" in _export()") == 0) {
+        status = export_memory(memory, buffer, flags);
+        Py_LeaveRecursiveCall();
+    }
     Py_DECREF(memory);
     return status;
 }

@@ -44,6 +44,7 @@ struct ViewObject {
     TermBox *box;
     void *owner; // nullptr, or somebody's who wants to know when nobody looks at it any more
     void (*release)(void *owner);
+    std::atomic<Py_ssize_t> looks; // how many look at it; less than 0: the owner has been told that nobody does
 };
 using ViewOwner = std::unique_ptr<void, void (*)(void *owner)>;
 

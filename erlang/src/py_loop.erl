@@ -12,7 +12,7 @@
 -behaviour(gen_server).
 
 -export([new_table/0, start/3, stop/2, find/1, of_ref/1, use/1, known/1, known/2, cancel/1]).
--export([ref/1, context/1, native/1, sessions/1]).
+-export([ref/1, context/1, native/1, sessions/1, monitor/1]).
 -export([start_link/2]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
@@ -192,6 +192,10 @@ context(#loop{context = Context, native = Native, number = Number}) -> {Context,
 -spec native(loop()) -> py_nif:context().
 native(#loop{native = Native}) -> Native.
 
+%% @doc Monitors the process that keeps a loop running.
+-spec monitor(loop()) -> reference().
+monitor(#loop{process = Process}) -> erlang:monitor(process, Process).
+
 %% @doc How many processes a loop watches.
 -spec sessions(loop()) -> non_neg_integer().
 sessions(#loop{process = Process}) ->
@@ -228,7 +232,7 @@ init(Context, Native, Owner) ->
                     Loop = #loop{context = Context, number = py_nif:context_id(Native), process = self(),
                                  ref = make_ref()},
                     {ok, request(#{loop => Loop, native => Native, life => Life,
-                                   owner => Owner, owner_monitor => monitor(process, Owner), request => none,
+                                   owner => Owner, owner_monitor => erlang:monitor(process, Owner), request => none,
                                    joined => #{}, starting => [], stopping => [], phase => starting, result => ok})};
                 false ->
                     _ = py_nif:task_give_up(Life),
@@ -267,7 +271,7 @@ handle_cast(_Request, State) ->
 handle_info({join, Pid}, #{joined := Joined} = State) ->
     case Joined of
         #{Pid := _} -> {noreply, State};
-        #{} -> {noreply, State#{joined := Joined#{Pid => monitor(process, Pid)}}}
+        #{} -> {noreply, State#{joined := Joined#{Pid => erlang:monitor(process, Pid)}}}
     end;
 handle_info({cancel, Task}, State) ->
     tell(cancel, [Task], State),

@@ -1,10 +1,10 @@
-%%% @doc A context with connections: file descriptors that the VM watches, and protocols in Python (`erlang.reactor')
-%%% that are told what was read and when there is room to write. It needs the plugin `reactor'; without it everything
-%%% answers `{error, {plugin_not_loaded, reactor}}'. See docs/reactor.md.
+%%% @doc A context with connections: file descriptors that its thread watches, and protocols in Python
+%%% (`erlang.reactor') that are told what was read and when there is room to write. It needs the plugin `reactor';
+%%% without it everything answers `{error, {plugin_not_loaded, reactor}}'. See docs/reactor.md.
 %%%
 %%% The process is a context like those of {@link py_context}: its pid is good for {@link py} and {@link py_context},
-%%% too. Nothing here waits for Python. An event of a connection is one request to the context's thread, whose answer
-%%% says what to wait for next; until it comes the connection is not read, which is the backpressure.
+%%% too. In it runs a loop, as of {@link py_context:start_loop/1}, which watches the connections; this process knows
+%%% which there are, and none of what they do passes through it.
 -module(py_reactor_context).
 
 -behaviour(gen_server).
@@ -28,19 +28,6 @@
                    total_requests := non_neg_integer()}.
 %% A request is something read and given to a protocol.
 
--record(connection, {
-    file :: reference(),
-    %% What comes next.
-    mode = connect :: connect | read | write | wait | close,
-    %% Python works on it, or is about to.
-    busy = true :: boolean(),
-    %% Meanwhile somebody wanted write_ready() called.
-    signalled = false :: boolean(),
-    %% What the VM was asked to tell, and what it has told.
-    armed = [] :: [read | write],
-    ready = [] :: [read | write]
-}).
-
 -record(state, {
     id :: term(),
     mode :: py_context:context_mode(),
@@ -48,22 +35,23 @@
     max :: pos_integer(),
     app :: [binary()],
     number :: undefined | integer(), % in the table
-    connections = #{} :: #{non_neg_integer() => #connection{}},
-    requests = #{} :: #{reference() => non_neg_integer()},
+    loop :: undefined | reference(), % the monitor of its process
+    files = #{} :: #{non_neg_integer() => reference()}, % of the connections, by their ids
+    requests = #{} :: #{reference() => {connect | drop, non_neg_integer()}}, % what Python was asked
     total = 0 :: non_neg_integer(),
-    read = 0 :: non_neg_integer()
+    read = 0 :: non_neg_integer(), % by connections that have ended
+    %% When it may be looked again for what somebody else has closed.
+    sweep :: integer()
 }).
 
 -define(TABLE, ?MODULE).
--define(PYTHON, <<"erlang.reactor">>).
+-define(PYTHON, <<"erlang._reactor_context">>).
 -define(MAX_CONNECTIONS, 100).
 %% Milliseconds that protocols have at the end to hear of it.
 -define(PATIENCE, 5000).
-
--define(READ, 1).
--define(WRITE, 2).
--define(WAIT, 3).
--define(CLOSED, 4).
+%% The same between two sweeps, and how many times as long as one takes they are apart.
+-define(SWEEPS, 100).
+-define(SWEEPING, 20).
 
 %% ---------------------------------------------------------------------------------------------------------------------
 %% Life
@@ -111,6 +99,8 @@ first_error([Check | Checks]) ->
 
 check_options(Options) ->
     case [Key || {Key, Value} <- maps:to_list(Options), not is_option(Key, Value)] of
+        [] when is_map_key(app_callable, Options), not is_map_key(app_module, Options) ->
+            {error, {invalid_option, app_callable}}; % of what?
         [] -> ok;
         [Key | _] -> {error, {invalid_option, Key}}
     end.
@@ -121,7 +111,9 @@ is_option(app_module, Name) -> is_name(Name);
 is_option(app_callable, Name) -> is_name(Name);
 is_option(_, _) -> false.
 
-is_name(Name) -> is_atom(Name) orelse is_binary(Name) orelse io_lib:printable_unicode_list(Name).
+is_name(Name) when is_atom(Name) -> true;
+is_name(Name) when is_binary(Name) -> is_binary(unicode:characters_to_binary(Name));
+is_name(Name) -> io_lib:printable_unicode_list(Name).
 
 %% In the caller, so that the process can be stopped meanwhile.
 set_up(Pid, Options) ->
@@ -132,7 +124,7 @@ set_up(Pid, Options) ->
             Code = fun() -> py_request:setup_exec(Native, maps:get(setup_code, Options, <<>>), Timeout) end,
             Import = fun() -> import(Native, app(Options), Timeout) end,
             case first_error([Code, Import]) of
-                ok -> gen_server:call(Pid, opened, infinity);
+                ok -> begin_to_work(Pid, Native, Timeout);
                 {error, Reason} -> {error, {setup_failed, Reason}}
             end;
         {error, _} = Error ->
@@ -140,7 +132,17 @@ set_up(Pid, Options) ->
     end.
 
 import(Native, App, Timeout) ->
-    case py_request:setup_call(Native, ?PYTHON, <<"_prepare">>, [App], Timeout) of
+    ask_python(Native, <<"prepare">>, [App], Timeout).
+
+begin_to_work(Pid, Native, Timeout) ->
+    case first_error([fun() -> py_loop:start(Pid, Pid, Timeout) end,
+                      fun() -> ask_python(Native, <<"begin">>, [Pid], Timeout) end]) of
+        ok -> gen_server:call(Pid, opened, infinity);
+        {error, _} = Error -> Error
+    end.
+
+ask_python(Native, Function, Args, Timeout) ->
+    case py_request:setup_call(Native, ?PYTHON, Function, Args, Timeout) of
         {ok, none} -> ok;
         {error, _} = Error -> Error
     end.
@@ -179,12 +181,19 @@ handoff(Fd, ClientInfo) when is_integer(Fd), is_map(ClientInfo) ->
 handoff(Context, Fd, ClientInfo) when node(Context) =:= node(), is_integer(Fd), is_map(ClientInfo) ->
     %% The duplicate is made here: once this process is killed the number may stand for anything.
     case py_nif:plugin_call(reactor, open, Fd, Context) of
-        {ok, File} -> ask(Context, {connect, File, ClientInfo});
+        {ok, File} -> handed(File, ask(Context, {connect, File, ClientInfo}));
         {error, noproc} -> {error, context_stopped};
         {error, _} = Error -> Error
     end;
 handoff(Context, Fd, ClientInfo) when is_pid(Context), is_integer(Fd), is_map(ClientInfo) ->
     {error, remote_context}.
+
+handed(_File, ok) ->
+    ok;
+handed({File, _, _}, Refused) ->
+    %% By whoever refused it, or by nobody, if that was no reactor context.
+    ok = py_nif:plugin_call(reactor, close, File),
+    Refused.
 
 %% @doc How many connections it has and has had.
 -spec stats(pid()) -> stats() | {error, context_stopped}.
@@ -208,6 +217,8 @@ new_table() ->
     ok.
 
 enter() ->
+    %% Those that were killed.
+    _ = [leave(Dead) || {Dead, Pid} <- ets:tab2list(?TABLE), not is_process_alive(Pid)],
     Number = erlang:unique_integer([monotonic]),
     true = ets:insert(?TABLE, {Number, self()}),
     Number.
@@ -242,7 +253,8 @@ newest(Number, [{Number, Pid}]) ->
 init({Id, Mode, Options}) ->
     {ok, Context} = py_context:init({Id, #{mode => Mode}}),
     {ok, #state{id = Id, mode = Mode, context = Context, app = app(Options),
-                max = maps:get(max_connections, Options, ?MAX_CONNECTIONS)}}.
+                max = maps:get(max_connections, Options, ?MAX_CONNECTIONS),
+                sweep = erlang:monotonic_time(millisecond)}}.
 
 -spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}} | {noreply, #state{}}.
 handle_call({connect, File, Info}, _From, State) ->
@@ -251,7 +263,10 @@ handle_call({connect, File, Info}, _From, State) ->
 handle_call(stats, _From, State) ->
     {reply, stats_of(State), State};
 handle_call(opened, _From, State) ->
-    {reply, ok, State#state{number = enter()}};
+    case py_loop:find(self()) of
+        {ok, Loop} -> {reply, ok, State#state{number = enter(), loop = py_loop:monitor(Loop)}};
+        {error, _} = Error -> {reply, Error, State}
+    end;
 handle_call(Request, From, State) ->
     context(py_context:handle_call(Request, From, State#state.context), State).
 
@@ -260,31 +275,32 @@ handle_cast(_Request, State) ->
     {noreply, State}.
 
 -spec handle_info(term(), #state{}) -> {noreply, #state{}} | {stop, term(), #state{}}.
-handle_info({py_reactor_ready, Id, Direction}, State) ->
-    {noreply, change(Id, fun(Connection) -> told(Direction, Connection) end, State)};
+handle_info({py_reactor_ended, Id, Text}, State) ->
+    _ = is_binary(Text) andalso log("~ts", [Text]),
+    {noreply, forget(Id, State)};
 handle_info({Ref, Answer}, #state{requests = Requests} = State) when is_map_key(Ref, Requests) ->
-    answered(Ref, Answer, State);
+    {noreply, answered(Ref, Answer, State)};
 handle_info({Ref, flat, Flat}, #state{requests = Requests} = State) when is_map_key(Ref, Requests) ->
-    answered(Ref, py_nif:build(Flat), State);
-handle_info({py_reactor_signal, Id}, State) ->
-    {noreply, change(Id, fun signalled/1, State)};
-handle_info({py_reactor_close, Id}, State) ->
-    %% If Python works on it, what it answers says the same.
-    {noreply, change(Id, fun(Connection) -> Connection#connection{mode = close} end, State)};
+    {noreply, answered(Ref, py_nif:build(Flat), State)};
+handle_info({'DOWN', Monitor, process, _, _}, #state{loop = Monitor} = State) ->
+    %% Somebody has stopped it. Without it nothing is watched.
+    {stop, {shutdown, loop_stopped}, State};
+handle_info({py_loop_exit, Context, _Result}, State) when Context =:= self() ->
+    {noreply, State};
 handle_info({fd_handoff, Fd, Info}, State) when is_integer(Fd), is_map(Info) ->
     {noreply, handed_over(Fd, Info, State)};
 handle_info(Message, State) ->
     context(py_context:handle_info(Message, State#state.context), State).
 
 -spec terminate(term(), #state{}) -> ok.
-terminate(Reason, #state{connections = Connections, number = Number, context = Context}) ->
+terminate(Reason, #state{files = Files, number = Number, context = Context}) ->
     _ = is_integer(Number) andalso leave(Number),
-    _ = map_size(Connections) > 0 andalso tell_all(Context),
-    _ = [close(Connection) || {_, Connection} <- maps:to_list(Connections)],
+    _ = map_size(Files) > 0 andalso tell_all(Context),
+    _ = [close(File) || {_, File} <- maps:to_list(Files)],
     py_context:terminate(Reason, Context).
 
 tell_all(#{native := Native}) ->
-    case py_request:setup_call(Native, ?PYTHON, <<"_ended">>, [self()], ?PATIENCE) of
+    case py_request:setup_call(Native, ?PYTHON, <<"end">>, [self()], ?PATIENCE) of
         {ok, <<>>} -> ok;
         {ok, Text} -> log("protocols failed in connection_lost()~n~ts", [Text]);
         {error, Reason} -> log("protocols were not told that their reactor ends: ~0tp", [Reason])
@@ -294,9 +310,10 @@ context({reply, Reply, Context}, State) -> {reply, Reply, State#state{context = 
 context({noreply, Context}, State) -> {noreply, State#state{context = Context}};
 context({stop, Reason, Context}, State) -> {stop, Reason, State#state{context = Context}}.
 
-stats_of(#state{id = Id, mode = Mode, connections = Connections, max = Max, total = Total, read = Read}) ->
-    #{id => Id, mode => Mode, active_connections => map_size(Connections), max_connections => Max,
-      total_connections => Total, total_requests => Read}.
+stats_of(#state{id = Id, mode = Mode, files = Files, max = Max, total = Total, read = Read}) ->
+    #{id => Id, mode => Mode, active_connections => map_size(Files), max_connections => Max,
+      total_connections => Total,
+      total_requests => lists:foldl(fun(File, Sum) -> Sum + reads(File) end, Read, maps:values(Files))}.
 
 %% ---------------------------------------------------------------------------------------------------------------------
 %% A new connection
@@ -309,32 +326,38 @@ handed_over(Fd, Info, State) ->
     _ = Result =:= ok orelse log("the file descriptor ~b was not taken: ~0tp", [Fd, Result]),
     New.
 
-connect({File, Fd, Id}, Info, State) ->
+connect({File, _Fd, Id} = Opened, Info, State) ->
     case swept(State) of
-        #state{connections = Connections, max = Max} = Full when map_size(Connections) >= Max ->
-            ok = py_nif:plugin_call(reactor, close, File),
+        #state{files = Files, max = Max} = Full when map_size(Files) >= Max ->
+            close(File),
             {{error, max_connections}, Full};
-        #state{app = App} = Swept ->
-            case start(<<"_connected">>, [Fd, Id, File, self(), info(Info), App], Swept) of
-                {ok, Ref} ->
-                    {ok, connected(Id, File, Ref, Swept)};
+        #state{app = App, files = Files, total = Total} = Swept ->
+            case ask_for({connect, Id}, [self(), Opened, info(Info), App], Swept) of
+                {ok, Asked} ->
+                    {ok, Asked#state{files = Files#{Id => File}, total = Total + 1}};
                 {error, _} = Error ->
-                    ok = py_nif:plugin_call(reactor, close, File),
+                    close(File),
                     {Error, Swept}
             end
     end.
 
-connected(Id, File, Ref, #state{connections = Connections, requests = Requests, total = Total} = State) ->
-    State#state{connections = Connections#{Id => #connection{file = File}}, requests = Requests#{Ref => Id},
-                total = Total + 1}.
-
-%% Nobody says when a descriptor was closed by somebody else; so it is looked for when there is no room.
-swept(#state{connections = Connections, max = Max} = State) when map_size(Connections) >= Max ->
-    Gone = [Id || {Id, #connection{file = File, busy = false}} <- maps:to_list(Connections),
-                  py_nif:plugin_call(reactor, is_open, File) =:= {ok, false}],
-    lists:foldl(fun(Id, Acc) -> change(Id, fun(C) -> C#connection{mode = close} end, Acc) end, State, Gone);
+%% Nobody says when a descriptor was closed by somebody else; so it is looked for when there is no room. Not each time:
+%% whoever knocks at a full house must not take its time from those who are in it.
+swept(#state{files = Files, max = Max, sweep = Next} = State) when map_size(Files) >= Max ->
+    case erlang:monotonic_time(millisecond) of
+        Now when Now < Next -> State;
+        Now -> later(Now, sweep(State))
+    end;
 swept(State) ->
     State.
+
+sweep(#state{files = Files} = State) ->
+    Gone = [Id || {Id, File} <- maps:to_list(Files), py_nif:plugin_call(reactor, is_open, File) =:= {ok, false}],
+    lists:foldl(fun drop/2, State, Gone).
+
+later(Began, State) ->
+    Now = erlang:monotonic_time(millisecond),
+    State#state{sweep = Now + max(?SWEEPS, ?SWEEPING * (Now - Began))}.
 
 info(#{addr := Address} = Info) -> Info#{addr := address(Address)};
 info(Info) -> Info.
@@ -354,139 +377,51 @@ address(Address) ->
     Address.
 
 %% ---------------------------------------------------------------------------------------------------------------------
-%% Events: of the VM, of other threads of Python, and answers
+%% What Python is asked, and answers
 
-told(Direction, #connection{armed = Armed, ready = Ready} = Connection) ->
-    Connection#connection{armed = lists:delete(Direction, Armed), ready = [Direction | lists:delete(Direction, Ready)]}.
-
-%% As if there were room: write_ready() finds out.
-signalled(#connection{busy = true} = Connection) ->
-    Connection#connection{signalled = true};
-signalled(#connection{mode = close} = Connection) ->
-    Connection;
-signalled(#connection{ready = Ready} = Connection) ->
-    Connection#connection{mode = write, ready = [write | lists:delete(write, Ready)]}.
-
-answered(Ref, Answer, #state{requests = Requests, connections = Connections} = State) ->
-    {Id, Others} = maps:take(Ref, Requests),
-    New = State#state{requests = Others},
-    case {Answer, maps:get(Id, Connections)} of
-        {{ok, ?CLOSED}, Connection} ->
-            {noreply, forget(Id, Connection, New)};
-        {{ok, Action}, Connection} when is_integer(Action) ->
-            {noreply, change(Id, fun(_) -> goes_on(Action, Connection) end, New)};
-        {{ok, Text}, Connection} ->
-            log("a protocol failed, and its connection was closed~n~ts", [Text]),
-            {noreply, forget(Id, Connection, New)};
-        {{error, Reason}, #connection{mode = close} = Connection} ->
-            log("a protocol was not told that its connection ended: ~0tp", [Reason]),
-            {noreply, forget(Id, Connection, New)};
-        {{error, Reason}, _Connection} ->
-            log("a protocol failed, and its connection is closed: ~0tp", [Reason]),
-            {noreply, change(Id, fun(C) -> C#connection{mode = close, busy = false} end, New)}
-    end.
-
-%% Python closed it while it worked on it.
-goes_on(_Action, #connection{mode = close} = Connection) ->
-    Connection#connection{busy = false};
-goes_on(?WRITE, Connection) ->
-    Connection#connection{busy = false, mode = write, signalled = false};
-goes_on(_Action, #connection{signalled = true} = Connection) ->
-    signalled(Connection#connection{busy = false, mode = wait, signalled = false});
-goes_on(?READ, Connection) ->
-    Connection#connection{busy = false, mode = read};
-goes_on(?WAIT, Connection) ->
-    Connection#connection{busy = false, mode = wait}.
-
-%% Changes a connection and does what comes next.
-change(Id, Change, #state{connections = Connections} = State) ->
-    case Connections of
-        #{Id := Connection} -> next(Id, Change(Connection), State);
-        #{} -> State % it is gone, and this was on its way
-    end.
-
-next(Id, #connection{busy = true} = Connection, State) ->
-    keep(Id, Connection, State);
-next(Id, #connection{mode = wait} = Connection, State) ->
-    keep(Id, Connection, State);
-next(Id, #connection{mode = close} = Connection, State) ->
-    ask_python(Id, <<"_lost">>, [Id], Connection, State);
-next(Id, #connection{mode = Mode, ready = Ready, armed = Armed} = Connection, State) ->
-    case {lists:member(Mode, Ready), lists:member(Mode, Armed)} of
-        {true, _} -> act(Mode, Id, Connection#connection{ready = lists:delete(Mode, Ready)}, State);
-        {false, true} -> watched(Id, Connection, State);
-        {false, false} -> arm(Mode, Id, Connection, State)
-    end.
-
-%% The VM would not say that Python code has closed it.
-watched(Id, #connection{file = File} = Connection, State) ->
-    case py_nif:plugin_call(reactor, is_open, File) of
-        {ok, true} -> keep(Id, Connection, State);
-        {ok, false} -> broken(Id, ebadf, Connection, State)
-    end.
-
-arm(Mode, Id, #connection{file = File, armed = Armed} = Connection, State) ->
-    case py_nif:plugin_call(reactor, select, File, Mode) of
-        ok -> keep(Id, Connection#connection{armed = [Mode | Armed]}, State);
-        {error, Reason} -> broken(Id, Reason, Connection, State)
-    end.
-
-armed_again(Id, #state{connections = Connections} = State) ->
-    case Connections of
-        #{Id := #connection{file = File, armed = [] = Armed} = Connection} ->
-            case py_nif:plugin_call(reactor, select, File, read) of
-                ok -> keep(Id, Connection#connection{armed = [read | Armed]}, State);
-                {error, _} -> State % which will be seen again
-            end;
-        #{} ->
-            State % some other time
-    end.
-
-act(write, Id, Connection, State) ->
-    ask_python(Id, <<"_writable">>, [Id], Connection, State);
-act(read, Id, #connection{file = File} = Connection, #state{read = Read} = State) ->
-    case py_nif:plugin_call(reactor, read, File) of
-        {ok, Data} ->
-            Args = [Id, {memoryview, Data}],
-            New = ask_python(Id, <<"_readable">>, Args, Connection, State#state{read = Read + 1}),
-            %% While its thread wakes up, and not when the answer is here. What comes meanwhile is noted, and not read.
-            armed_again(Id, New);
-        {error, eagain} -> next(Id, Connection, State);
-        {error, Reason} -> broken(Id, Reason, Connection, State)
-    end.
-
-%% The end of the stream, or of a connection whose peer went away, is nothing to be told about.
-broken(Id, Reason, Connection, State) ->
-    _ = lists:member(Reason, [closed, econnreset, epipe, etimedout, eio])
-        orelse log("a connection cannot be used any more: ~0tp", [Reason]),
-    next(Id, Connection#connection{mode = close}, State).
-
-ask_python(Id, Function, Args, Connection, #state{requests = Requests} = State) ->
-    case start(Function, Args, State) of
-        {ok, Ref} ->
-            keep(Id, Connection#connection{busy = true}, State#state{requests = Requests#{Ref => Id}});
-        {error, Reason} ->
-            %% The context stops, and this process with it.
-            log("a protocol was not told that its connection ended: ~0tp", [Reason]),
-            forget(Id, Connection, State)
-    end.
-
-start(Function, Args, #state{context = #{native := Native}}) ->
+ask_for({Function, _} = Request, Args, #state{context = #{native := Native}, requests = Requests} = State) ->
     Ref = make_ref(),
-    case py_request:setup_start(Native, Ref, ?PYTHON, Function, Args) of
-        {ok, _Handle} -> {ok, Ref};
+    case py_request:setup_start(Native, Ref, ?PYTHON, atom_to_binary(Function), Args) of
+        {ok, _Handle} -> {ok, State#state{requests = Requests#{Ref => Request}}};
         context_stopped -> {error, context_stopped};
         {error, _} = Error -> Error
     end.
 
-keep(Id, Connection, #state{connections = Connections} = State) ->
-    State#state{connections = Connections#{Id => Connection}}.
+answered(Ref, Answer, #state{requests = Requests} = State) ->
+    {Request, Others} = maps:take(Ref, Requests),
+    answered_to(Request, Answer, State#state{requests = Others}).
 
-forget(Id, Connection, #state{connections = Connections} = State) ->
-    close(Connection),
-    State#state{connections = maps:remove(Id, Connections)}.
+answered_to({connect, _Id}, {ok, none}, State) ->
+    State; % when it has ended there will be a message
+answered_to({drop, Id}, {ok, none}, State) ->
+    forget(Id, State);
+answered_to({_, Id}, {error, Reason}, #state{files = Files} = State) when is_map_key(Id, Files) ->
+    log("a protocol failed, and its connection is closed: ~0tp", [Reason]),
+    drop(Id, State);
+answered_to(_, {error, _}, State) ->
+    State.
 
-close(#connection{file = File}) ->
+%% Has Python end a connection.
+drop(Id, State) ->
+    case ask_for({drop, Id}, [self(), Id], State) of
+        {ok, New} -> New;
+        {error, _} -> forget(Id, State) % the context stops, and this process with it
+    end.
+
+forget(Id, #state{files = Files, read = Read} = State) ->
+    case maps:take(Id, Files) of
+        {File, Others} ->
+            close(File),
+            State#state{files = Others, read = Read + reads(File)};
+        error ->
+            State
+    end.
+
+reads(File) ->
+    {ok, Reads} = py_nif:plugin_call(reactor, reads, File),
+    Reads.
+
+close(File) ->
     ok = py_nif:plugin_call(reactor, close, File).
 
 log(Format, Args) ->

@@ -1,84 +1,69 @@
-"""HTTP/1.1 for an ASGI application, a coroutine for each connection. No TLS, WebSockets, chunked requests, lifespan."""
+"""HTTP/1.1 for an ASGI application, a coroutine for each connection. No TLS, WebSockets, lifespan, chunked requests."""
 
 import asyncio
-import http
+import re
+from collections.abc import Callable
+from contextlib import closing, suppress
+from http import HTTPStatus
+from urllib.parse import unquote
+
+REQUEST = re.compile(rb"([A-Z]+) ([!-~]+) HTTP/(1\.[01])\r\n((?:[!-9;-~]+:[^\r\n]*\r\n)*)\r\n")
+CHUNKED, CLOSE, EMPTY = (b"transfer-encoding", b"chunked"), (b"connection", b"close"), (b"content-length", b"0")
 
 
-def protocol_factory(app):
-    def make():
-        return asyncio.StreamReaderProtocol(asyncio.StreamReader(), lambda r, w: Connection(app, r, w).serve())
+async def serve(app: Callable, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answers one request after the other. The peer may go at any time; what the application raises, the loop logs."""
 
-    return make
+    def head(status: int, *headers: tuple[bytes, bytes]) -> None:
+        lines = [b"HTTP/1.1 %d %s" % (status, HTTPStatus(status).phrase.encode()), *map(b": ".join, headers)]
+        writer.write(b"\r\n".join(lines) + b"\r\n\r\n")
 
-
-class Connection:
-    def __init__(self, app, reader, writer):
-        self.app, self.reader, self.writer = app, reader, writer
-
-    async def serve(self):
-        try:
-            while await self.request():
-                pass
-        except (ValueError, asyncio.LimitOverrunError):
-            self.head(400, [(b"content-length", b"0"), (b"connection", b"close")])
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # the peer has gone, usually between two requests
-        finally:
-            self.writer.close()
-
-    async def request(self):
-        """True when the next one may come."""
-        line, *lines = (await self.reader.readuntil(b"\r\n\r\n"))[:-4].split(b"\r\n")
-        method, target, version = line.split(b" ")
-        headers = [(name.lower(), value.strip()) for name, _, value in (line.partition(b":") for line in lines)]
-        fields = dict(headers)
-        if version not in (b"HTTP/1.0", b"HTTP/1.1") or b"transfer-encoding" in fields:
-            raise ValueError
-        path, _, query = target.partition(b"?")
-        scope = {
-            "type": "http", "asgi": {"version": "3.0"}, "scheme": "http", "http_version": version[5:].decode(),
-            "method": method.decode(), "path": path.decode(), "raw_path": path, "query_string": query,
-            "headers": headers, "client": self.writer.get_extra_info("peername"),
-        }  # fmt: skip
-        self.left = int(fields.get(b"content-length", 0))
-        self.status, self.ended, self.bodiless = None, False, method == b"HEAD"
-        self.chunked, self.keep = False, version == b"HTTP/1.1" and fields.get(b"connection", b"").lower() != b"close"
-        try:
-            await self.app(scope, self.receive, self.send)
-        except ConnectionError:
-            raise
-        except Exception as error:
-            asyncio.get_running_loop().call_exception_handler({"message": f"{line!r} failed", "exception": error})
-        if self.status is None:
-            self.head(500, [(b"content-length", b"0"), (b"connection", b"close")])
-        return self.ended and self.keep and self.left == 0
-
-    async def receive(self):
-        if self.ended:
-            await self.writer.wait_closed()
+    async def receive() -> dict:
+        nonlocal left
+        body = await reader.read(min(left, 65536))
+        if ended or (left and not body):
             return {"type": "http.disconnect"}
-        body = await self.reader.read(min(self.left, 65536)) if self.left else b""
-        if self.left and not body:
-            return {"type": "http.disconnect"}
-        self.left -= len(body)
-        return {"type": "http.request", "body": body, "more_body": self.left > 0}
+        left -= len(body)
+        return {"type": "http.request", "body": body, "more_body": left > 0}
 
-    async def send(self, event):
+    async def send(event: dict) -> None:
+        nonlocal started, ended, chunked
         if event["type"] == "http.response.start":
-            self.status, headers = event["status"], list(event.get("headers", ()))
-            if not any(name.lower() == b"content-length" for name, _ in headers) and self.keep and not self.bodiless:
-                self.chunked = True
-                headers.append((b"transfer-encoding", b"chunked"))
-            self.head(self.status, headers + ([] if self.keep else [(b"connection", b"close")]))
+            started, status, headers = True, event["status"], list(event.get("headers", ()))
+            chunked = keep and not bodiless and b"content-length" not in dict(headers) and status not in (204, 304)
+            head(status, *headers, *([CHUNKED] if chunked else [] if keep else [CLOSE]))
             return
-        body, self.ended = event.get("body", b""), not event.get("more_body", False)
-        if body and not self.bodiless:
-            self.writer.write(b"%x\r\n%s\r\n" % (len(body), body) if self.chunked else body)
-        if self.ended and self.chunked:
-            self.writer.write(b"0\r\n\r\n")
-        await self.writer.drain()
+        body, ended = event.get("body", b""), not event.get("more_body")
+        if body and not bodiless:
+            writer.write(b"%x\r\n%s\r\n" % (len(body), body) if chunked else body)
+        if ended and chunked:
+            writer.write(b"0\r\n\r\n")
+        await writer.drain()
 
-    def head(self, status, headers):
-        lines = [b"HTTP/1.1 %d %s" % (status, http.HTTPStatus(status).phrase.encode())]
-        lines += [b"%s: %s" % header for header in headers]
-        self.writer.write(b"\r\n".join(lines) + b"\r\n\r\n")
+    keep = True
+    with suppress(asyncio.IncompleteReadError, ConnectionError), closing(writer):
+        while keep:
+            try:
+                request = REQUEST.fullmatch(await reader.readuntil(b"\r\n\r\n"))
+            except asyncio.LimitOverrunError:
+                return head(431, EMPTY, CLOSE)
+            fields = [(n.lower(), v.strip()) for n, v in re.findall(rb"(.+?):(.*)\r\n", request[4])] if request else []
+            length = b",".join(value for name, value in fields if name == b"content-length") or b"0"
+            if not request or not re.fullmatch(rb"\d{1,18}", length):
+                return head(400, EMPTY, CLOSE)
+            if b"transfer-encoding" in dict(fields):
+                return head(501, EMPTY, CLOSE)
+            method, target, version = (part.decode() for part in request.group(1, 2, 3))
+            path, _, query = target.partition("?")
+            scope = {
+                "type": "http", "asgi": {"version": "3.0"}, "http_version": version, "method": method,
+                "path": unquote(path), "query_string": query.encode(), "headers": fields,
+            }  # fmt: skip
+            left, bodiless, started, ended, chunked = int(length), method == "HEAD", False, False, False
+            keep = version == "1.1" and dict(fields).get(b"connection", b"").lower() != b"close"
+            try:
+                await app(scope, receive, send)
+            finally:
+                if not started:
+                    head(500, EMPTY, CLOSE)
+            keep = keep and ended and left == 0

@@ -17,6 +17,8 @@ constexpr uint64_t scheduler_budget = 20'000;
 constexpr uint64_t largest_copy = 2048;
 // From so many messages on a channel that nobody refers to is not emptied by whoever happened to let go of it.
 constexpr uint64_t many = 1000;
+// How many terms a process may copy for a percent of its timeslice.
+constexpr uint64_t terms_of_one = 400;
 
 struct ChannelResource {
     ep_resource base;
@@ -25,6 +27,16 @@ struct ChannelResource {
 
 Channel &channel_of(void *resource) noexcept {
     return static_cast<ChannelResource *>(resource)->channel;
+}
+
+// What makes no percent by itself is kept, for whoever runs on the thread next.
+void spend_for(const ep_call &call, uint64_t terms) noexcept {
+    thread_local uint64_t left = 0;
+    left += terms;
+    if (left >= terms_of_one) {
+        spend(call, left / terms_of_one);
+        left %= terms_of_one;
+    }
 }
 
 void destroy(ErlNifEnv *, void *resource) {
@@ -183,17 +195,17 @@ ep_status Channel::send_term(ep_call &call, ERL_NIF_TERM term) {
     if (size.too_long) {
         return EP_TOO_LONG;
     }
+    spend_for(call, size.visited);
     if (!size.pins && size.bytes <= largest_copy) {
         return send(call, size.bytes, [&] {
-            queue_.push_copy(size.bytes, [&](ErlNifEnv *env) {
+            queue_.push_copy(size.bytes, size.visited, [&](ErlNifEnv *env) {
                 return size.binaries ? copy_with_binaries(env, call.env, term) : enif_make_copy(env, term);
             });
         });
     }
     HostEnv env;
     ERL_NIF_TERM copy = enif_make_copy(env.get(), term);
-    const bool heavy = size.visited > scheduler_budget;
-    return send(call, size.bytes, [&] { queue_.push(env.release(), copy, size.bytes, heavy); });
+    return send(call, size.bytes, [&] { queue_.push(env.release(), copy, size.bytes, size.visited); });
 }
 
 ep_status Channel::send_bytes(ep_call &call, ERL_NIF_TERM binary) {
@@ -203,12 +215,12 @@ ep_status Channel::send_bytes(ep_call &call, ERL_NIF_TERM binary) {
     }
     if (data.size <= largest_copy) {
         return send(call, data.size, [&] {
-            queue_.push_copy(data.size, [&](ErlNifEnv *env) { return copy_with_binaries(env, call.env, binary); });
+            queue_.push_copy(data.size, 1, [&](ErlNifEnv *env) { return copy_with_binaries(env, call.env, binary); });
         });
     }
     HostEnv env;
     ERL_NIF_TERM copy = enif_make_copy(env.get(), binary);
-    return send(call, data.size, [&] { queue_.push(env.release(), copy, data.size, false); });
+    return send(call, data.size, [&] { queue_.push(env.release(), copy, data.size, 1); });
 }
 
 ep_status Channel::receive(ep_call &call) {
@@ -216,7 +228,8 @@ ep_status Channel::receive(ep_call &call) {
     ErlNifPid self;
     const bool is_process = call.from == EP_FROM_ERLANG && enif_self(call.env, &self) != nullptr;
     if (!queue_.empty()) {
-        if (is_process && queue_.next_is_heavy() && on_scheduler()) {
+        const uint64_t work = queue_.next_work();
+        if (is_process && work > scheduler_budget && on_scheduler()) {
             return EP_TOO_LONG;
         }
         if (is_process && process_waker_ != nullptr && enif_compare_pids(&process_, &self) == 0) {
@@ -227,6 +240,7 @@ ep_status Channel::receive(ep_call &call) {
         call.owner = message.owner;
         call.release = message.give_back;
         taken(lock);
+        spend_for(call, work);
         return EP_OK;
     }
     if (closed_) {

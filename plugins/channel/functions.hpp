@@ -3,19 +3,19 @@
 
 #include "plugin.hpp"
 
-#include <cstdint>
+#include <new>
 
 namespace ep::channel {
 
-// The boundary of a function: no exception leaves it.
-template <ep_status (*body)(ep_call &)> ep_status guarded(ep_call *call) noexcept {
+inline ERL_NIF_TERM reason_of_exception(const ep_call &call) {
     try {
-        return body(*call);
+        throw;
     } catch (const std::bad_alloc &) {
-        call->result = enif_make_atom(call->env, "out_of_memory");
-        return EP_FAILED;
+        return enif_make_atom(call.env, "out_of_memory");
     }
 }
+
+template <ep_status (*body)(ep_call &)> constexpr ep_function_body guarded = ep::guarded<body, reason_of_exception>;
 
 // functions.cpp
 ep_status channel_new(ep_call &call);

@@ -3,13 +3,10 @@
 
 #include "functions.hpp"
 
-#include <cstdio>
-
 namespace ep::channel {
 
 namespace {
 
-const ep_host *the_host = nullptr;
 Atoms the_atoms;
 
 const ep_function functions[] = {
@@ -39,8 +36,7 @@ const ep_function functions[] = {
     {"buffer_state", 1, 0, guarded<buffer_state>},
 };
 
-ep_status open(ErlNifEnv *env, const ep_host *host, ep_error *) {
-    the_host = host;
+void make_atoms(ErlNifEnv *env) {
     auto atom = [env](const char *name) { return enif_make_atom(env, name); };
     the_atoms.size = atom("size");
     the_atoms.max_size = atom("max_size");
@@ -56,14 +52,9 @@ ep_status open(ErlNifEnv *env, const ep_host *host, ep_error *) {
     the_atoms.memoryview_exists = atom("memoryview_exists");
     the_atoms.out_of_range = atom("out_of_range");
     the_atoms.not_ended = atom("not_ended");
-    return EP_OK;
 }
 
 } // namespace
-
-const ep_host &host() noexcept {
-    return *the_host;
-}
 
 const Atoms &atoms() noexcept {
     return the_atoms;
@@ -72,14 +63,5 @@ const Atoms &atoms() noexcept {
 } // namespace ep::channel
 
 extern "C" EP_EXPORT ep_status EP_PLUGIN_ENTRY(const ep_host *host, ep_plugin *table, ep_error *error) {
-    const ep_header asked = table->header;
-    table->header = {EP_ABI_MAJOR, EP_ABI_MINOR, asked.size < sizeof *table ? asked.size : uint32_t{sizeof *table}};
-    if (!ep_header_fits(&host->header, EP_ABI_MAJOR, EP_ABI_MINOR, sizeof *host) || asked.size < sizeof *table) {
-        std::snprintf(error->text, sizeof error->text, "it was built for ABI %d.%d", EP_ABI_MAJOR, EP_ABI_MINOR);
-        return EP_TOO_NEW;
-    }
-    table->function_count = sizeof ep::channel::functions / sizeof *ep::channel::functions;
-    table->functions = ep::channel::functions;
-    table->open = ep::channel::open;
-    return EP_OK;
+    return ep::enter_plugin(host, table, error, ep::channel::functions, ep::open_plugin<ep::channel::make_atoms>);
 }

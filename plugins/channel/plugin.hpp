@@ -1,14 +1,12 @@
 // The plugin `channel`: channels of terms and of bytes, and buffers.
 #pragma once
 
-#include <erlang_python/plugin.h>
+#include "../entry.hpp"
 
+#include <cstdint>
 #include <new>
 
 namespace ep::channel {
-
-// The core's table. Constant from the loading of the plugin on.
-const ep_host &host() noexcept;
 
 struct Atoms {
     ERL_NIF_TERM size, max_size, closed, true_, false_, waiter_exists, not_subscribed, too_large, py_channel_message,
@@ -41,6 +39,13 @@ private:
 // Whether the calling thread must return within a millisecond.
 inline bool on_scheduler() noexcept {
     return enif_thread_type() == ERL_NIF_THR_NORMAL_SCHEDULER;
+}
+
+// A process that works in a loop gives way as one that does anything else. In percent of its timeslice.
+inline void spend(const ep_call &call, uint64_t percent) noexcept {
+    if (percent > 0 && call.from == EP_FROM_ERLANG && on_scheduler()) {
+        enif_consume_timeslice(call.env, static_cast<int>(percent < 100 ? percent : 100));
+    }
 }
 
 } // namespace ep::channel

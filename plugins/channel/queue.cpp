@@ -17,7 +17,7 @@ public:
         ERL_NIF_TERM term;
         ErlNifEnv *own; // nullptr: the term is in the segment's environment
         uint64_t size;
-        bool heavy;
+        uint64_t work;
     };
 
     Segment() : env(enif_alloc_env()) {}
@@ -108,13 +108,13 @@ ErlNifEnv *Queue::shared_env(uint64_t size) {
     return segment.env;
 }
 
-bool Queue::next_is_heavy() const noexcept {
-    return first_->entries[first_->first].heavy;
+uint64_t Queue::next_work() const noexcept {
+    return first_->entries[first_->first].work;
 }
 
-void Queue::append(ErlNifEnv *own, ERL_NIF_TERM term, uint64_t size, bool heavy) {
+void Queue::append(ErlNifEnv *own, ERL_NIF_TERM term, uint64_t size, uint64_t work) {
     Segment &segment = with_room();
-    segment.entries[segment.last++] = {term, own, size, heavy};
+    segment.entries[segment.last++] = {term, own, size, work};
     ++count_;
     bytes_ += size;
 }

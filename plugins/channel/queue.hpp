@@ -41,18 +41,21 @@ public:
     uint64_t bytes() const noexcept { return bytes_; }
 
     // Appends a term that `copy`, called with an environment, makes there: small, and keeping nothing else alive.
-    template <class Copy> void push_copy(uint64_t size, Copy copy) { append(nullptr, copy(shared_env(size)), size); }
-    // Appends a term of an environment, which is the queue's from now on. `heavy`: to copy it takes long.
-    void push(ErlNifEnv *env, ERL_NIF_TERM term, uint64_t size, bool heavy) { append(env, term, size, heavy); }
-    // Whether the oldest one is heavy. There is one.
-    bool next_is_heavy() const noexcept;
+    // `work`: of how many terms it consists.
+    template <class Copy> void push_copy(uint64_t size, uint64_t work, Copy copy) {
+        append(nullptr, copy(shared_env(size)), size, work);
+    }
+    // Appends a term of an environment, which is the queue's from now on.
+    void push(ErlNifEnv *env, ERL_NIF_TERM term, uint64_t size, uint64_t work) { append(env, term, size, work); }
+    // The work of the oldest one. There is one.
+    uint64_t next_work() const noexcept;
     // The oldest one. There is one.
     Taken pop();
     void clear();
 
 private:
     ErlNifEnv *shared_env(uint64_t size); // of the segment that append() puts the next one into
-    void append(ErlNifEnv *own, ERL_NIF_TERM term, uint64_t size, bool heavy = false);
+    void append(ErlNifEnv *own, ERL_NIF_TERM term, uint64_t size, uint64_t work);
     Segment &with_room();
 
     Segment *first_ = nullptr;

@@ -1,6 +1,5 @@
 #include "file.hpp"
 
-#include "numbers.hpp"
 #include "posix.hpp"
 
 #include <algorithm>
@@ -12,6 +11,7 @@
 #include <system_error>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 
 namespace ep::reactor {
 
@@ -39,12 +39,8 @@ void destroy(ErlNifEnv *, void *resource) {
     }
 }
 
-void down(ErlNifEnv *env, void *resource, ErlNifPid *, ErlNifMonitor *) {
-    file_of(resource).close(env);
-}
-
-void stop(ErlNifEnv *, void *resource, ErlNifEvent, int) {
-    file_of(resource).stopped();
+void down(ErlNifEnv *, void *resource, ErlNifPid *, ErlNifMonitor *) {
+    file_of(resource).close();
 }
 
 // Closing the last descriptor of a socket whose owner wants it to linger waits for the peer, and that of a terminal for
@@ -85,6 +81,36 @@ bool would_wait(int error) noexcept {
     return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
 }
 
+bool has_no_room(int error) noexcept {
+    return would_wait(error) || error == ENOBUFS;
+}
+
+bool is(short state, int fd) noexcept {
+    pollfd file{fd, state, 0};
+    return poll(&file, 1, 0) == 1 && (file.revents & state) != 0;
+}
+
+// A socket tells what became of an earlier message when it is used next, and once.
+bool is_told_late(int error) noexcept {
+    return error != EBADF && error != EFAULT && error != EINVAL && error != EIO && error != ENOMEM &&
+           error != ENOTCONN && error != ENOTSOCK;
+}
+
+bool is_fault_of_sender(int error) noexcept {
+    return error == EBADF || error == EFAULT || error == EMSGSIZE || error == ENOMEM || error == ENOTSOCK ||
+           error == EPIPE;
+}
+
+// A socket whose owner asked for these (IP_RECVERR) is ready until they are read. More than so many: next time.
+void drop_errors(int fd) noexcept {
+    char data[1];
+    for (int left = from_error_queue != 0 ? 64 : 0; left > 0; --left) {
+        if (recv(fd, data, sizeof data, from_error_queue | MSG_DONTWAIT) < 0) {
+            return;
+        }
+    }
+}
+
 ep_status failed(ep_call &call, int error) {
     call.result = posix_reason(call, error);
     return EP_FAILED;
@@ -93,7 +119,7 @@ ep_status failed(ep_call &call, int error) {
 } // namespace
 
 const ep_resource_type file_type{
-    sizeof(ep_resource_type), sizeof(FileResource), "file", nullptr, destroy, down, stop,
+    sizeof(ep_resource_type), sizeof(FileResource), "file", nullptr, destroy, down, nullptr,
 };
 
 ERL_NIF_TERM make_file(ErlNifEnv *env, int fd, File *&file) {
@@ -119,7 +145,7 @@ File::File(ep_resource &resource, int fd) : resource_(resource), id_(next_id.fet
     if (fstat(fd, &known_) != 0) {
         throw PosixError{errno};
     }
-    // What is always ready, and what epoll refuses. The VM would take it, and say so again and again.
+    // What is always ready, and what epoll refuses.
     if (S_ISREG(known_.st_mode) || S_ISDIR(known_.st_mode) || S_ISBLK(known_.st_mode)) {
         throw PosixError{EPERM};
     }
@@ -137,14 +163,16 @@ File::File(ep_resource &resource, int fd) : resource_(resource), id_(next_id.fet
         if (flags < 0 || ((flags & O_NONBLOCK) == 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0)) {
             throw PosixError{errno};
         }
+        write_only_ = S_ISFIFO(known_.st_mode) && (flags & O_ACCMODE) == O_WRONLY;
     }
-    fd_ = copy_of(fd);
+    fd_ = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (fd_ < 0) {
+        throw PosixError{errno};
+    }
 }
 
 File::~File() {
-    if (!closing_) { // the VM holds a reference to those it knows
-        stopped();
-    }
+    close();
 }
 
 bool File::close_with(ErlNifEnv *env, const ErlNifPid &process) noexcept {
@@ -157,30 +185,14 @@ bool File::is_ours() const noexcept {
 }
 
 void File::check() const {
-    if (closing_ || !is_ours()) {
+    if (closed_ || !is_ours()) {
         throw PosixError{EBADF};
     }
 }
 
 bool File::is_open() noexcept {
     std::lock_guard lock{mutex_};
-    return !closing_ && is_ours();
-}
-
-ep_status File::select(ep_call &call, ERL_NIF_TERM direction) {
-    std::lock_guard lock{mutex_};
-    check();
-    ErlNifPid self;
-    enif_self(call.env, &self);
-    ERL_NIF_TERM message =
-        enif_make_tuple3(call.env, atoms().py_reactor_ready, enif_make_uint64(call.env, id_), direction);
-    const auto mode = static_cast<ErlNifSelectFlags>(
-        (direction == atoms().read ? ERL_NIF_SELECT_READ : ERL_NIF_SELECT_WRITE) | ERL_NIF_SELECT_CUSTOM_MSG);
-    if (enif_select_x(call.env, fd_, mode, &resource_, &self, message, nullptr) < 0) {
-        return failed(call, EINVAL);
-    }
-    selected_ = true;
-    return EP_OK;
+    return !closed_ && is_ours();
 }
 
 size_t File::capacity(size_t most) const noexcept {
@@ -193,20 +205,44 @@ size_t File::capacity(size_t most) const noexcept {
     return std::clamp(known ? static_cast<size_t>(next) : 0, largest_read, largest_message);
 }
 
+// One that waits would do so with the mutex, which others want on threads of the VM.
+bool File::does_not_wait() const noexcept {
+    const int flags = fcntl(fd_, F_GETFL);
+    return flags >= 0 && ((flags & O_NONBLOCK) != 0 || fcntl(fd_, F_SETFL, flags | O_NONBLOCK) == 0);
+}
+
 ssize_t File::receive(void *data, size_t size) noexcept {
     if (!socket_) {
-        return ::read(fd_, data, size);
+        return does_not_wait() ? ::read(fd_, data, size) : -1;
     }
     if (!messages_) {
         return recv(fd_, data, size, MSG_DONTWAIT);
     }
-    sender_size_ = sizeof sender_;
-    return recvfrom(fd_, data, size, MSG_DONTWAIT, reinterpret_cast<sockaddr *>(&sender_), &sender_size_);
+    sockaddr_storage sender{};
+    socklen_t sender_size = sizeof sender;
+    const ssize_t got = recvfrom(fd_, data, size, MSG_DONTWAIT, reinterpret_cast<sockaddr *>(&sender), &sender_size);
+    if (got >= 0) {
+        received_ = true;
+        sender_ = sender;
+        sender_size_ = sender_size;
+    }
+    return got;
+}
+
+ep_status File::read(ep_call &call) {
+    const ep_status status = read(call, 0);
+    if (status == EP_OK) {
+        reads_.fetch_add(1, std::memory_order_relaxed);
+    }
+    return status;
 }
 
 ep_status File::read(ep_call &call, size_t most) {
     std::lock_guard lock{mutex_};
     check();
+    if (write_only_) { // there is nothing to say of it but that nobody reads it any more
+        return EP_CLOSED;
+    }
     ErlNifBinary binary;
     if (!enif_alloc_binary(capacity(most), &binary)) {
         return failed(call, ENOMEM);
@@ -219,8 +255,14 @@ ep_status File::read(ep_call &call, size_t most) {
             return EP_CLOSED;
         }
         if (size < 0) {
-            // An earlier message that found nobody is no fault of this socket.
-            const bool later = would_wait(error) || (!ends_ && error == ECONNREFUSED);
+            const bool later = would_wait(error) || (!ends_ && is_told_late(error));
+            // Somebody has shut it down. It is ready for ever, and there is nothing.
+            if (later && messages_ && is(poll_no_more, fd_)) {
+                return EP_CLOSED;
+            }
+            if (later && socket_) {
+                drop_errors(fd_);
+            }
             return failed(call, later ? EAGAIN : error);
         }
         enif_make_new_binary(call.env, 0, &call.result);
@@ -239,7 +281,7 @@ ep_status File::read(ep_call &call, size_t most) {
 // No SIGPIPE: the VM ignores it.
 ssize_t File::send(const void *data, size_t size) noexcept {
     if (!socket_) {
-        return ::write(fd_, data, size);
+        return does_not_wait() ? ::write(fd_, data, size) : -1;
     }
     if (messages_ && !connected_ && sender_size_ > 0) {
         return sendto(fd_, data, size, MSG_DONTWAIT, reinterpret_cast<const sockaddr *>(&sender_), sender_size_);
@@ -254,47 +296,42 @@ ep_status File::write(ep_call &call, ERL_NIF_TERM binary) {
     }
     std::lock_guard lock{mutex_};
     check();
-    const ssize_t size = send(data.data, data.size);
-    if (size < 0 && !would_wait(errno) && errno != ENOBUFS) {
+    ssize_t size = send(data.data, data.size);
+    if (size < 0 && !ends_) {
+        size = again(data.data, data.size, errno);
+    }
+    if (size < 0 && !has_no_room(errno)) {
         return failed(call, errno);
     }
     call.result = enif_make_uint64(call.env, size < 0 ? 0 : static_cast<uint64_t>(size));
     return EP_OK;
 }
 
-bool File::close(ErlNifEnv *env) noexcept {
-    std::lock_guard lock{mutex_};
-    if (closing_) {
-        return true;
+// A message is lost that does not reach whom it is for. The socket has others to send, to others maybe: who sends from
+// an address that cannot be answered, or does not read what he gets, is not to have it closed or kept waiting.
+ssize_t File::again(const void *data, size_t size, int error) noexcept {
+    if (has_no_room(error)) {
+        // It would be ready again and again, if it is the receiver who has none.
+        if (!is(POLLOUT, fd_)) {
+            errno = error;
+            return -1;
+        }
+        const ssize_t sent = send(data, size);
+        if (sent >= 0) {
+            return sent;
+        }
+        error = errno;
     }
-    if (!selected_) {
-        closing_ = true;
-        stopped();
-        return true;
+    if (!is_fault_of_sender(error) && (connected_ || received_)) {
+        return static_cast<ssize_t>(size);
     }
-    if (enif_thread_type() == ERL_NIF_THR_UNDEFINED) {
-        return false;
-    }
-    closing_ = true;
-    // Somebody has closed it, and the number is somebody else's. If that is a socket of the VM's own, it would be hit by
-    // what is said here. So the VM goes on thinking that it knows us until it hears of that number again; and numbers.cpp
-    // sees to it that it is not from here.
-    if (!is_ours() && fcntl(fd_, F_GETFD) >= 0) {
-        return true;
-    }
-    if (enif_select(env, fd_, ERL_NIF_SELECT_STOP, &resource_, nullptr, atoms().undefined) < 0) {
-        stopped();
-    }
-    return true;
+    errno = error;
+    return -1;
 }
 
-void File::stopped() noexcept {
-    if (fd_ < 0) {
-        return;
-    }
-    const bool ours = is_ours();
-    forget_number(fd_);
-    if (ours) {
+void File::close() noexcept {
+    std::lock_guard lock{mutex_};
+    if (!std::exchange(closed_, true) && is_ours()) {
         close_now(fd_);
     }
 }

@@ -46,25 +46,16 @@ ep_status reactor_open_for(ep_call &call) {
         return EP_WRONG_KIND;
     }
     if (!file->close_with(call.sender, owner)) {
-        file->close(call.env);
+        file->close();
         throw PosixError{ESRCH};
     }
     return EP_OK;
 }
 
-// (File, read | write), by its owner
-ep_status reactor_select(ep_call &call) {
-    File *file = file_argument(call);
-    const ERL_NIF_TERM direction = call.args[1];
-    if (file == nullptr || call.from != EP_FROM_ERLANG || (direction != atoms().read && direction != atoms().write)) {
-        return EP_WRONG_KIND;
-    }
-    return file->select(call, direction);
-}
-
+// For a protocol: it is counted.
 ep_status reactor_read(ep_call &call) {
     File *file = file_argument(call);
-    return file != nullptr ? file->read(call, 0) : EP_WRONG_KIND;
+    return file != nullptr ? file->read(call) : EP_WRONG_KIND;
 }
 
 // (File, Most)
@@ -83,7 +74,11 @@ ep_status reactor_write(ep_call &call) {
 
 ep_status reactor_close(ep_call &call) {
     File *file = file_argument(call);
-    return file != nullptr && file->close(call.env) ? EP_OK : EP_WRONG_KIND;
+    if (file == nullptr) {
+        return EP_WRONG_KIND;
+    }
+    file->close();
+    return EP_OK;
 }
 
 ep_status reactor_is_open(ep_call &call) {
@@ -92,6 +87,16 @@ ep_status reactor_is_open(ep_call &call) {
         return EP_WRONG_KIND;
     }
     call.result = file->is_open() ? atoms().true_ : atoms().false_;
+    return EP_OK;
+}
+
+// How often it was read for a protocol.
+ep_status reactor_reads(ep_call &call) {
+    File *file = file_argument(call);
+    if (file == nullptr) {
+        return EP_WRONG_KIND;
+    }
+    call.result = enif_make_uint64(call.env, file->reads());
     return EP_OK;
 }
 

@@ -118,13 +118,18 @@ class PyBuffer(BufferHandle):
         """Read on elsewhere, among the bytes that have been written. The new position.
 
         Raises:
-            ValueError: nothing has been written there.
+            ValueError: nothing has been written there. It is an OSError, too, as that of other files, where counting
+                back comes to a place before the first byte.
             io.UnsupportedOperation: it is counted from the end (SEEK_END), and that has not come yet.
         """
-        whence = _number(whence)
+        offset, whence = index(offset), index(whence)
         if not 0 <= whence <= 2:
             raise ValueError(f"whence is 0, 1 or 2, not {whence}")
-        return self._try(_seek, _number(offset), whence)
+        try:
+            return _seek(self, _number(offset), whence)
+        except PluginError as error:
+            before = error.args[0] == "out_of_range" and whence != SEEK_SET and offset < 0
+            raise _raised("before_it" if before else error.args[0]) from None
 
     def find(self, sub: bytes | int, start: int | None = 0, end: int | None = None) -> int:
         """Where `sub` begins among the bytes that can be read now, counted from the next one; -1: nowhere.
@@ -194,8 +199,8 @@ class PyBuffer(BufferHandle):
             raise StopAsyncIteration
         return line
 
-    def _export(self) -> object:
-        return self._try(_view).obj  # which Erlang knows again when a memoryview of it comes
+    def _export(self) -> memoryview:
+        return self._try(_view)
 
     def _open_state(self) -> tuple[int, int, bool, bool]:
         """Bytes to be read, position, whether Erlang has closed it, and False."""
@@ -254,6 +259,7 @@ _PROBLEMS = {
     "closed": (ValueError, "I/O operation on closed file"),
     "not_ended": (UnsupportedOperation, "where the end is, is known when Erlang has closed the buffer"),
     "out_of_range": (ValueError, "nothing has been written there"),
+    "before_it": (UnsupportedOperation, "that is before the first byte"),
     "out_of_memory": (MemoryError, "there is no memory for this"),
 }
 

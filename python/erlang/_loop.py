@@ -35,15 +35,18 @@ class NativeSelector(selectors.DefaultSelector):
         self.serves_all = False
         self._context = 0  # the key of the one whose thread it was used on last, if it was one
         self._wake = -1  # watched for that context
+        self._closed_first: set[int] = set()  # numbers of files that were closed before they were unregistered
 
     def select(self, timeout: float | None = None) -> list:
         ready = None
         if self._context:
             ready = _erlang.poll(self._fd, self._context, self._fd_to_key, timeout, self.serves_all)
         if ready.__class__ is list:
-            return ready
+            return self._without_strangers(ready) if ready and self._closed_first else ready
         if ready is None:
             return self._select_elsewhere(timeout)
+        if ready.__class__ is tuple:
+            return self._renewed(list(ready))
         return super().select(0)
 
     def _select_elsewhere(self, timeout: float | None) -> list:
@@ -51,7 +54,8 @@ class NativeSelector(selectors.DefaultSelector):
         self._forget_context()
         found = _erlang.poll_fd()
         if found is None:  # no context's thread
-            return super().select(timeout)
+            ready = super().select(timeout)
+            return self._without_strangers(ready) if self._closed_first else ready
         self._fd = self.fileno()
         wake, self._context = found
         if _HAS_EPOLL:  # elsewhere poll() watches the two side by side
@@ -67,6 +71,57 @@ class NativeSelector(selectors.DefaultSelector):
             except OSError:
                 pass
         self._context, self._wake = 0, -1
+
+    if _HAS_EPOLL:
+        # It watches files, not numbers. One that is closed here and has a duplicate elsewhere is watched on, and nobody
+        # can unregister it: there would be no end of its events, which the next file with its number would get.
+
+        def unregister(self, fileobj) -> selectors.SelectorKey:
+            key = selectors._BaseSelectorImpl.unregister(self, fileobj)
+            try:
+                self._selector.unregister(key.fd)
+            except OSError:
+                self._closed_first.add(key.fd)
+            return key
+
+    def _without_strangers(self, ready: list) -> list:
+        suspects = [key for key, _ in ready if key.fd in self._closed_first]
+        if suspects:
+            really = select.poll()
+            for key in suspects:
+                really.register(key.fd, _epoll_events(key))
+            strange = len(really.poll(0)) < len(suspects)
+        else:
+            found = [] if ready else self._selector.poll(0)
+            strange = any(fd not in self._fd_to_key and fd != self._wake for fd, _ in found)
+        return self._renewed(ready) if strange else ready
+
+    def _renewed(self, ready: list) -> list:
+        # The next time says what is ready, and nothing else.
+        return [] if _erlang.uninterruptible(self._begin_again) else ready
+
+    def _begin_again(self) -> bool:
+        try:
+            new = select.epoll()
+        except OSError:  # there is no room for one now, nor will there be if nothing goes on
+            return False
+        for fd, key in list(self._fd_to_key.items()):
+            try:
+                new.register(fd, _epoll_events(key))
+            except OSError:  # it is closed
+                pass
+        if self._wake != -1 and self._wake not in self._fd_to_key:
+            new.register(self._wake, select.EPOLLIN)
+        old, self._selector, self._fd = self._selector, new, new.fileno()
+        old.close()
+        self._closed_first.clear()
+        return True
+
+
+def _epoll_events(key: selectors.SelectorKey) -> int:
+    """Those of poll() are the same."""
+    read = select.EPOLLIN if key.events & selectors.EVENT_READ else 0
+    return read | (select.EPOLLOUT if key.events & selectors.EVENT_WRITE else 0)
 
 
 _BEAM_IS_DEFAULT = "$py_beam_selector"
@@ -89,10 +144,12 @@ class ErlangEventLoop(asyncio.SelectorEventLoop):
     """For any thread. Signals and subprocesses belong to the Erlang VM and raise NotImplementedError."""
 
     _answers: _Answers | None = None  # what it waits for in Erlang
+    _closed = True  # until it is made: an interrupt may come before that, and its finalizer asks
 
     def __init__(self, selector: str | None = None) -> None:
         """selector: who watches files, this thread ("native") or the VM ("beam"); without it, as it is configured."""
-        super().__init__(_make_selector(selector))
+        # asyncio makes a pair of sockets, and in between their files belong to no object that would close them.
+        _erlang.uninterruptible(super().__init__, _make_selector(selector))
 
     def run_forever(self) -> None:
         hooks = sys.get_asyncgen_hooks()
@@ -113,6 +170,9 @@ class ErlangEventLoop(asyncio.SelectorEventLoop):
         self._set_coroutine_origin_tracking(False)
 
     def close(self) -> None:
+        _erlang.uninterruptible(self._close)
+
+    def _close(self) -> None:
         super().close()
         if self._answers is not None:
             self._answers.close()

@@ -5,18 +5,24 @@ from __future__ import annotations
 import typing  # noqa: F401  isort: skip  (before asyncio, as in _loop.py)
 
 import asyncio
+import errno
 import os
 import socket
 
 from . import reactor
 from ._loop import run
-from .reactor import _CLOSE, _CLOSED, _READ, _WRITE
+from ._reactor_connection import Connection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["serve"]
+
+# Why there may be no connection this time: it was over before it was accepted, or there is no room.
+_GONE = {errno.ECONNABORTED, errno.EPROTO, errno.EPERM, errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH}
+_PASSING = _GONE | {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_PAUSE = 1.0  # seconds
 
 
 def serve(sock: socket.socket, factory: Callable[[], reactor.Protocol]) -> None:
@@ -26,84 +32,39 @@ def serve(sock: socket.socket, factory: Callable[[], reactor.Protocol]) -> None:
 
 async def _serve(sock: socket.socket, factory: Callable[[], reactor.Protocol]) -> None:
     loop = asyncio.get_running_loop()
-    connections: set[_Connection] = set()
+    connections: set[Connection] = set()
+
+    def ended(connection: Connection, text: str | None) -> None:
+        connections.discard(connection)
+        if text:
+            loop.call_exception_handler({"message": text})
+
+    def begin(accepted: socket.socket, address: object) -> None:
+        with accepted:
+            connection = Connection(loop, reactor._open_file(accepted.fileno()), ended)
+        connections.add(connection)
+        info = {"type": "unix"}
+        if isinstance(address, tuple):
+            info = {"type": "tcp", "addr": address[0], "port": address[1]}
+        connection.begin(info, _no_app, factory)
+
     with socket.socket(fileno=os.dup(sock.fileno())) as listener:
         listener.setblocking(False)
         try:
             while True:
-                accepted, address = await loop.sock_accept(listener)
-                info = {"type": "unix"}
-                if isinstance(address, tuple):
-                    info = {"type": "tcp", "addr": address[0], "port": address[1]}
-                _Connection(loop, connections, accepted, info, factory)
+                try:
+                    begin(*await loop.sock_accept(listener))
+                except OSError as error:
+                    if error.errno not in _PASSING:
+                        raise
+                    # What is full may stay so for a while, and the listener is readable all the time.
+                    if error.errno not in _GONE:
+                        loop.call_exception_handler({"message": "a connection was not accepted", "exception": error})
+                        await asyncio.sleep(_PAUSE)
         finally:
-            for connection in list(connections):
-                connection.end()
+            while connections:
+                next(iter(connections)).end()
 
 
-class _Connection:
-    """A connection that the loop watches."""
-
-    def __init__(self, loop, connections: set[_Connection], sock: socket.socket, info: dict, factory) -> None:
-        self.loop = loop
-        self.connections = connections
-        self.sock = sock
-        self.watched = 0
-        self.protocol: reactor.Protocol | None = None
-        connections.add(self)
-        fd = sock.fileno()
-        try:
-            file, _, number = reactor._open(fd)
-            self.protocol = reactor._adopt(fd, number, file, self.told, info, None, factory)
-        except Exception:
-            self.act(reactor._traceback())
-        else:
-            self.act(reactor._step(self.protocol, self.protocol.connection_made, (fd, info), _READ))
-
-    def act(self, action: int | str) -> None:
-        """What a protocol wants to happen next."""
-        if isinstance(action, str):
-            self.loop.call_exception_handler({"message": f"a protocol failed, and its connection was closed\n{action}"})
-            action = _CLOSED
-        if action != self.watched:
-            if self.watched == _READ:
-                self.loop.remove_reader(self.sock)
-            elif self.watched == _WRITE:
-                self.loop.remove_writer(self.sock)
-            self.watched = action
-            if action == _READ:
-                self.loop.add_reader(self.sock, self.readable)
-            elif action == _WRITE:
-                self.loop.add_writer(self.sock, self.writable)
-        if action == _CLOSED:
-            self.connections.discard(self)
-            self.protocol = None  # which refers to this
-            self.sock.close()
-
-    def readable(self) -> None:
-        try:
-            data = self.protocol.read()
-        except BlockingIOError:
-            return
-        except ConnectionAbortedError:
-            self.act(_CLOSED)
-            return
-        if data:
-            self.act(reactor._readable(self.protocol._id, memoryview(data)))
-        else:
-            self.end()
-
-    def writable(self) -> None:
-        self.act(reactor._writable(self.protocol._id))
-
-    def end(self) -> None:
-        if self.watched != _CLOSED:
-            self.act(reactor._lose(self.protocol) or _CLOSED)
-
-    def told(self, protocol: reactor.Protocol, what: object) -> None:
-        """Something happened to the protocol, on any thread."""
-        self.loop.call_soon_threadsafe(self.end if what is _CLOSE else self.signalled)
-
-    def signalled(self) -> None:
-        if self.watched != _CLOSED:
-            self.writable()
+def _no_app() -> None:
+    return None

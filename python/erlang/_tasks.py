@@ -296,6 +296,15 @@ def stop(number: int) -> None:
             pass
 
 
+def end_loops() -> None:
+    """The context of this thread has ended. Its loop may have been between two requests that run it."""
+    thread = get_ident()
+    for number, tasks in list(_loops.items()):
+        if tasks.thread == thread:
+            tasks.close()
+            _loops.pop(number, None)
+
+
 def cancel(number: int, task: _erlang.Ref) -> None:
     tasks = _loops.get(number)
     if tasks is not None:

@@ -1,4 +1,4 @@
-"""Protocols on file descriptors that Erlang watches: py_reactor_context. Needs the plugin `reactor`.
+"""Protocols on file descriptors that Erlang hands over: py_reactor_context. Needs the plugin `reactor`.
 
     from erlang import reactor
 
@@ -26,13 +26,15 @@ from __future__ import annotations
 import errno
 import os
 
-from _erlang import Pid, PluginError, ProcessError, atom, plugin_function, send
+from _erlang import Interrupted, PluginError, plugin_function
 
 from ._reactor_buffer import ReactorBuffer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ._reactor_connection import Connection
 
 __all__ = [
     "Protocol",
@@ -49,6 +51,7 @@ __all__ = [
 
 _open = plugin_function("reactor", "open", 1)
 _read = plugin_function("reactor", "read_bytes", 2)
+_read_ready = plugin_function("reactor", "read", 1)
 _write = plugin_function("reactor", "write", 2)
 _write_large = plugin_function("reactor", "write_large", 2)
 _close = plugin_function("reactor", "close", 1)
@@ -57,22 +60,22 @@ _is_open = plugin_function("reactor", "is_open", 1)
 # Bytes that are written while other threads of Python wait, and how many at once at most.
 _SMALL = 16384
 _LARGE = 262144
+# How many are read at once at most.
+_MOST = 1 << 20
 _AS_THEY_ARE = (bytes, bytearray)
 # How many of those an event writes before others have their turn.
 _WRITES = 4
 
-# What Erlang is told.
+# What a connection is told.
 _READ, _WRITE, _WAIT, _CLOSED = 1, 2, 3, 4
 _ACTIONS = {"read_pending": _READ, "write_pending": _WRITE, "async_pending": _WAIT, "close": _CLOSED}
-_SIGNAL = atom("py_reactor_signal")
-_CLOSE = atom("py_reactor_close")
+_SIGNAL, _CLOSE = "signal", "close"
 
 _factory: Callable[[], Protocol] | None = None
 # The connections of this interpreter. A descriptor's number may be used again, an id is not. Any thread; without a
 # lock, which an interrupt might leave taken: who takes an id out of the second one has the connection to end.
 _by_fd: dict[int, Protocol] = {}
 _by_id: dict[int, Protocol] = {}
-_many = 64  # from so many on it is looked whether some have lost their reactor
 
 
 class Protocol:
@@ -84,7 +87,7 @@ class Protocol:
     app: object = None  # what the reactor's options app_module and app_callable name
     _file: object = None
     _id: int = 0
-    _owner: Pid | Callable[[Protocol, object], None] | None = None
+    _owner: Connection | None = None  # None: it is driven by hand
     _signalled: bool = False  # write_ready() will be called
     _broken: bool = False  # the other side is gone, which is no fault of the protocol
 
@@ -117,10 +120,13 @@ class Protocol:
 
     def read(self, size: int = 65536) -> bytes:
         """What there is to be read, b"" at the end or after an error. BlockingIOError: there is nothing now."""
-        if self._file is None:
+        file = self._file
+        if file is None:
             raise _closed()
+        if size < 1:
+            raise ValueError(f"the number of bytes to read has to be positive, not {size!r}")
         try:
-            return _read(self._file, size)
+            return _read(file, min(size, _MOST))
         except PluginError as error:
             if error.args[0] == errno.EAGAIN:
                 raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from None
@@ -129,12 +135,14 @@ class Protocol:
     def write(self, data: bytes | bytearray | memoryview | ReactorBuffer) -> int:
         """Write as much as there is room for, and return how many bytes that is. Never waits.
 
-        A datagram is written at once or not at all, to the peer, or else to the sender of the last one read. OSError:
-        it cannot be written; the protocol need not handle it.
+        A datagram is written at once or not at all, to the peer, or else to the sender of the last one read; if they
+        cannot be reached it is lost. OSError: it cannot be written; the protocol need not handle it.
         """
         file = self._file
         if file is None:
             raise _closed()
+        if isinstance(data, bytearray):  # other threads may add to it, which nobody can while it is looked at
+            data = data[:_LARGE]
         try:
             if type(data) in _AS_THEY_ARE and len(data) <= _SMALL:
                 return _write(file, data)
@@ -186,11 +194,7 @@ def signal_write_ready(fd: int) -> bool:
 
 def init_connection(fd: int, client_info: dict) -> Protocol:
     """Begin a connection by hand, on a duplicate of a descriptor, for on_read_ready() and on_write_ready()."""
-    try:
-        file, _, number = _open(fd)
-    except PluginError as error:
-        code = error.args[0]
-        raise OSError(code, os.strerror(code)) from None
+    file, _, number = _open_file(fd)
     protocol = _adopt(fd, number, file, None, client_info, None)
     try:
         protocol.connection_made(fd, client_info)
@@ -230,6 +234,7 @@ def close_connection(fd: int) -> None:
         try:
             protocol.connection_lost()
         finally:
+            protocol.fd = -1  # as in _lose()
             _tell(protocol, _CLOSE)
 
 
@@ -243,6 +248,15 @@ def serve(sock, factory: Callable[[], Protocol]) -> None:
 
 # ----------------------------------------------------------------------------------------------------------------------
 # Connections
+
+
+def _open_file(fd: int) -> tuple:
+    """A duplicate of a descriptor: its file, its number and an id."""
+    try:
+        return _open(fd)
+    except PluginError as error:
+        code = error.args[0]
+        raise OSError(code, os.strerror(code)) from None
 
 
 def _adopt(fd: int, number: int, file: object, owner, client_info: dict, app, factory=None) -> Protocol:
@@ -259,9 +273,10 @@ def _adopt(fd: int, number: int, file: object, owner, client_info: dict, app, fa
     protocol.app = app
     protocol._file, protocol._id, protocol._owner = file, number, owner
     stale = _by_fd.get(fd)
-    if stale is not None:  # its reactor was killed, or somebody closed its descriptor
+    if stale is not None:  # somebody has closed its descriptor
         _lose(stale)
-    _by_fd[fd] = _by_id[number] = protocol
+        _tell(stale, _CLOSE)
+    _by_id[number] = _by_fd[fd] = protocol  # this one first: Erlang has it ended by its id
     return protocol
 
 
@@ -272,24 +287,14 @@ def _forget(protocol: Protocol) -> bool:
     if _by_fd.get(protocol.fd) is protocol:
         _by_fd.pop(protocol.fd, None)
     protocol.closed = True
-    if not isinstance(protocol._owner, Pid):  # else Erlang watches it, and only Erlang may close it
+    if protocol._owner is None:  # else it is watched, and must not be closed before that ends
         _close(protocol._file)
     protocol._file = None
     return True
 
 
-def _tell(protocol: Protocol, what) -> bool:
-    owner = protocol._owner
-    if isinstance(owner, Pid):
-        try:
-            send(owner, (what, protocol._id))
-        except ProcessError:
-            return False
-        return True
-    if owner is not None:
-        owner(protocol, what)
-        return True
-    return False
+def _tell(protocol: Protocol, what: str) -> bool:
+    return protocol._owner is not None and protocol._owner.told(what)
 
 
 def _lose(protocol: Protocol) -> str | None:
@@ -297,8 +302,12 @@ def _lose(protocol: Protocol) -> str | None:
     if _forget(protocol):
         try:
             protocol.connection_lost()
-        except Exception:
+        except Interrupted:
+            raise
+        except BaseException:  # an exit as well: others are to hear of their end, too
             return _traceback()
+        finally:
+            protocol.fd = -1  # the number is another's soon, whom threads that come too late must not hit
     return None
 
 
@@ -306,68 +315,6 @@ def _traceback() -> str:
     from traceback import format_exc
 
     return format_exc()
-
-
-def _sweep() -> None:
-    """Forget those whose reactor was killed."""
-    global _many
-    for protocol in list(_by_id.values()):
-        file = protocol._file
-        if file is not None and not _is_open(file):
-            _lose(protocol)
-    _many = max(64, 2 * len(_by_id))
-
-
-# ----------------------------------------------------------------------------------------------------------------------
-# What py_reactor_context calls: each returns what to do next, or text for the log when it has ended the connection.
-
-
-def _app(module: str, name: str) -> object:
-    from importlib import import_module
-
-    return getattr(import_module(module), name) if name else import_module(module)
-
-
-def _prepare(app: list) -> None:
-    _sweep()
-    if app:
-        _app(*app)
-
-
-def _connected(fd: int, number: int, file: object, owner: Pid, client_info: dict, app: list) -> int | str:
-    if len(_by_id) >= _many:
-        _sweep()
-    try:
-        protocol = _adopt(fd, number, file, owner, client_info, _app(*app) if app else None)
-    except Exception:
-        return _traceback()
-    return _step(protocol, protocol.connection_made, (fd, client_info), _READ)
-
-
-def _readable(number: int, data: memoryview) -> int | str:
-    protocol = _by_id.get(number)
-    if protocol is None:
-        return _CLOSED
-    return _step(protocol, protocol.data_received, (ReactorBuffer(data),), _READ)
-
-
-def _writable(number: int) -> int | str:
-    protocol = _by_id.get(number)
-    if protocol is None:
-        return _CLOSED
-    protocol._signalled = False  # before: what is wanted from here on may come too late for this time
-    return _step(protocol, protocol.write_ready, (), _WRITE)
-
-
-def _lost(number: int) -> int | str:
-    protocol = _by_id.get(number)
-    return _CLOSED if protocol is None else _lose(protocol) or _CLOSED
-
-
-def _ended(owner: Pid) -> str:
-    """The reactor ends, and its connections with it."""
-    lost = [_lose(protocol) for protocol in list(_by_id.values()) if protocol._owner == owner]
-    return "\n".join(text for text in lost if text)
 
 
 def _step(protocol: Protocol, method, args: tuple, goes_on: int) -> int | str:

@@ -7,21 +7,24 @@
 -export([
     writing_and_closing/1, what_is_no_buffer/1, a_buffer_in_python/1, a_buffer_goes_back_and_forth/1,
     like_a_file/1, like_a_growing_file/1, the_input_of_wsgi/1, wrapped_by_the_library/1, text_that_comes_in_pieces/1,
-    reading_without_a_size/1, seeking/1, finding/1, closed_by_python/1, refusals_in_python/1
+    requests_of_a_size/1, reading_without_a_size/1, seeking/1, finding/1, closed_by_python/1, refusals_in_python/1
 ]).
 -export([
     readers_are_woken_by_writes/1, readers_are_woken_by_the_end/1, readers_are_woken_by_python/1, timeouts/1,
     interrupted_while_reading/1, calls_are_served_while_one_reads/1, a_killed_writer/1, a_killed_context/1,
-    many_writers_many_readers/1, lines_of_many_writers/1, everything_at_once/1, long_lines/1
+    many_writers_many_readers/1, lines_of_many_writers/1, everything_at_once/1, closed_while_everything_goes_on/1,
+    long_lines/1
 ]).
 -export([
     coroutines/1, coroutines_that_give_up/1, many_coroutines/1,
     a_view_copies_nothing/1, writes_while_there_is_a_view/1, a_view_outlives_everything/1,
-    a_view_outlives_its_context/1, views_of_other_interpreters/1
+    a_view_outlives_its_context/1, views_of_other_interpreters/1, views_released_by_other_threads/1,
+    views_that_are_over/1, what_exports_itself/1
 ]).
 -export([
-    large_contents/1, long_writes_at_once/1, closed_in_the_middle_of_a_long_write/1, absurd_lengths/1,
-    memory_is_given_back/1, without_the_plugin/1, nothing_is_left_behind/1
+    large_contents/1, long_writes_at_once/1, closed_in_the_middle_of_a_long_write/1,
+    killed_in_the_middle_of_a_long_write/1, absurd_lengths/1, small_writes_give_way/1, memory_is_given_back/1,
+    memory_is_given_back_by_close/1, without_the_plugin/1, nothing_is_left_behind/1
 ]).
 
 suite() -> [{timetrap, {seconds, 90}}].
@@ -30,15 +33,18 @@ all() ->
     [
         writing_and_closing, what_is_no_buffer, a_buffer_in_python, a_buffer_goes_back_and_forth,
         like_a_file, like_a_growing_file, the_input_of_wsgi, wrapped_by_the_library, text_that_comes_in_pieces,
-        reading_without_a_size, seeking, finding, closed_by_python, refusals_in_python,
+        requests_of_a_size, reading_without_a_size, seeking, finding, closed_by_python, refusals_in_python,
         readers_are_woken_by_writes, readers_are_woken_by_the_end, readers_are_woken_by_python, timeouts,
         interrupted_while_reading, calls_are_served_while_one_reads, a_killed_writer, a_killed_context,
-        many_writers_many_readers, lines_of_many_writers, everything_at_once, long_lines,
+        many_writers_many_readers, lines_of_many_writers, everything_at_once, closed_while_everything_goes_on,
+        long_lines,
         coroutines, coroutines_that_give_up, many_coroutines,
         a_view_copies_nothing, writes_while_there_is_a_view, a_view_outlives_everything,
-        a_view_outlives_its_context, views_of_other_interpreters,
-        large_contents, long_writes_at_once, closed_in_the_middle_of_a_long_write, absurd_lengths,
-        memory_is_given_back, without_the_plugin, nothing_is_left_behind
+        a_view_outlives_its_context, views_of_other_interpreters, views_released_by_other_threads,
+        views_that_are_over, what_exports_itself,
+        large_contents, long_writes_at_once, closed_in_the_middle_of_a_long_write,
+        killed_in_the_middle_of_a_long_write, absurd_lengths, small_writes_give_way, memory_is_given_back,
+        memory_is_given_back_by_close, without_the_plugin, nothing_is_left_behind
     ].
 
 init_per_suite(Config) -> ep_ct:init_suite(Config).
@@ -166,6 +172,18 @@ text_that_comes_in_pieces(Config) ->
     {ok, All} = ep_background:result(Reader),
     ?assert(All =:= << <<N:32>> || N <- lists:seq(1, 1000) >>).
 
+%% read(n) is what there is; applications that want all of it ask a BufferedReader.
+requests_of_a_size(Config) ->
+    {ok, Buffer} = py_buffer:new(10),
+    ok = py_buffer:write(Buffer, <<"0123">>),
+    {ok, <<"0123">>} = call(Config, read, [Buffer, 10]),
+    Reader = reading(Config, Buffer, <<"call">>, <<"buffered">>),
+    ok = py_buffer:write(Buffer, <<"45">>),
+    ok = py_buffer:write(Buffer, <<"67">>),
+    ok = py_buffer:write(Buffer, <<"89 more">>),
+    {ok, <<"456789">>} = ep_background:result(Reader),
+    ok.
+
 reading_without_a_size(Config) ->
     {ok, Unknown} = py_buffer:new(),
     ok = py_buffer:write(Unknown, <<"there">>),
@@ -190,11 +208,13 @@ seeking(Config) ->
     ok = py_buffer:write(Buffer, <<"0123456789">>),
     {ok, Result} = call(Config, seeks, [Buffer]),
     Error = <<"ValueError">>,
-    ?assertEqual([4, 2, 5, 5, 10, 10, Error, Error, Error, Error, <<"UnsupportedOperation">>, Error, Error,
-                  <<"TypeError">>, <<"TypeError">>, Error, Error, 10], Result),
+    Unsupported = <<"UnsupportedOperation">>, % a ValueError and an OSError
+    ?assertEqual([4, 2, 5, 5, 10, 10, Error, Error, Error, Unsupported, Unsupported, Error, Error,
+                  <<"TypeError">>, <<"TypeError">>, Error, Unsupported, <<"TypeError">>, <<"TypeError">>, 10], Result),
     ok = py_buffer:close(Buffer),
     {ok, [8, <<"89">>, 0, <<"0123456789">>]} =
         eval(Config, <<"[b.seek(-2, 2), b.read(), b.seek(-10, 2), b.read()]">>, #{b => Buffer}),
+    {ok, false} = eval(Config, <<"__import__('zipfile').is_zipfile(b)">>, #{b => Buffer}), % looks before its start
     ok.
 
 finding(Config) ->
@@ -400,6 +420,23 @@ everything_at_once(Config) ->
     [{ok, []} = Result || Result <- ep_background:results(Work)],
     ok = py_context:stop(Other).
 
+%% Whoever reads, looks or waits finds out, in both contexts; and who has a view sees what it saw.
+closed_while_everything_goes_on(Config) ->
+    [Closer, Other] = [ep_fresh_context:start() || _ <- [1, 2]],
+    Pattern = binary:copy(list_to_binary(lists:seq(0, 250)), 250),
+    [begin
+         {ok, Buffer} = py_buffer:new(Length),
+         ok = py_buffer:write(Buffer, Pattern),
+         Work = [ep_background:start(fun() -> py:call(Ctx, buffer_work, everything_at_once, [Buffer, 3]) end)
+                 || Ctx <- [ctx(Config), Other]],
+         [write_some_time(Buffer, Pattern) || _ <- lists:seq(1, 100)],
+         {ok, none} = py:eval(Closer, <<"b.close()">>, #{b => Buffer}),
+         {error, closed} = py_buffer:write(Buffer, Pattern),
+         [{ok, []} = Result || Result <- ep_background:results(Work)]
+     end || Length <- [undefined, 10_000_000, undefined, 10_000_000]],
+    [ok = py_context:stop(Ctx) || Ctx <- [Closer, Other]],
+    ok.
+
 write_some_time(Buffer, Data) ->
     case py_buffer:write(Buffer, Data) of
         {error, memoryview_exists} ->
@@ -547,6 +584,33 @@ views_of_other_interpreters(Config) ->
     {ok, none} = py:call(element(2, First), buffer_work, release_view, [<<"1">>]),
     ok = py_buffer:write(Buffer, Data).
 
+%% While the thread that made the view has nothing to do: nobody waits for it to let go of the object.
+views_released_by_other_threads(Config) ->
+    {ok, Buffer} = py_buffer:new(),
+    {ok, Go} = py_buffer:new(),
+    ok = py_buffer:write(Buffer, <<"first ">>),
+    {ok, none} = call(Config, release_in_thread, [Buffer, Go, self()]),
+    {error, memoryview_exists} = py_buffer:write(Buffer, binary:copy(<<"x">>, 70_000)),
+    ok = py_buffer:close(Go),
+    ep_expect:message({<<"released">>, <<"first ">>}),
+    ok = py_buffer:write(Buffer, binary:copy(<<"x">>, 70_000)),
+    {ok, none} = call(Config, join_threads, []),
+    ok.
+
+views_that_are_over(Config) ->
+    {ok, Buffer} = py_buffer:new(),
+    ok = py_buffer:write(Buffer, binary:copy(<<"x">>, 65_536)),
+    {ok, [<<"BufferError">>, <<"BufferError">>, <<"ValueError">>, <<"ValueError">>]} = call(Config, over, [Buffer]),
+    ok = py_buffer:write(Buffer, <<"x">>), % which moves them
+    {ok, [65_537, 10, 10, <<"TypeError">>]} = call(Config, views_of_views, [Buffer]),
+    ok = py_buffer:write(Buffer, binary:copy(<<"x">>, 65_536)).
+
+%% As what a class of somebody else's may do by mistake.
+what_exports_itself(Config) ->
+    {ok, Buffer} = py_buffer:new(),
+    {ok, [<<"RecursionError">>, <<"RecursionError">>, <<"TypeError">>]} = call(Config, exports_itself, [Buffer]),
+    ok.
+
 %% ---------------------------------------------------------------------------------------------------------------------
 %% Much
 
@@ -604,6 +668,47 @@ closed_in_the_middle_of_a_long_write(Config) ->
              {Result, python} -> ?assert(lists:member(Result, [ok, {error, closed}]))
          end
      end || By <- [erlang, python], Delay <- [0, 1, 2, 4, 8]],
+    ok.
+
+%% It goes on to its end, and those that come after it are not in its way.
+killed_in_the_middle_of_a_long_write(Config) ->
+    Data = binary:copy(<<"x">>, 20_000_000),
+    [begin
+         {ok, Buffer} = py_buffer:new(),
+         Writer = ep_background:start(fun() -> py_buffer:write(Buffer, Data) end),
+         {ok, _} = eval(Config, <<"__import__('time').sleep(after)">>, #{'after' => Delay / 1000}),
+         ok = ep_background:kill(Writer),
+         ok = py_buffer:write(Buffer, binary:copy(<<"y">>, 1_000_000)),
+         ok = py_buffer:write(Buffer, <<"z">>),
+         ok = py_buffer:close(Buffer),
+         Count = <<"(lambda data: [data.count(each) for each in (b'x', b'y', b'z')])(b.read())">>,
+         {ok, [Written, 1_000_000, 1]} = eval(Config, Count, #{b => Buffer}),
+         ?assert(lists:member(Written, [0, 20_000_000]))
+     end || Delay <- [0, 1, 2, 4, 8]],
+    ok.
+
+%% A process that writes pieces of some kilobytes spends its time as one that writes large ones.
+small_writes_give_way(_Config) ->
+    Reductions = fun(Size) ->
+        {ok, Buffer} = py_buffer:new(20_000_000),
+        Data = binary:copy(<<"x">>, Size),
+        {reductions, Before} = process_info(self(), reductions),
+        [ok = py_buffer:write(Buffer, Data) || _ <- lists:seq(1, 15_000_000 div Size)],
+        {reductions, After} = process_info(self(), reductions),
+        After - Before
+    end,
+    Large = Reductions(150_000),
+    [?assert(Small > Large / 2, {Size, Small, Large}) || Size <- [1500, 15_000], Small <- [Reductions(Size)]],
+    ok.
+
+%% Of buffers that somebody in Erlang still refers to.
+memory_is_given_back_by_close(Config) ->
+    Buffers = [Buffer || _ <- lists:seq(1, 20), {ok, Buffer} <- [py_buffer:new()]],
+    [ok = py_buffer:write(Buffer, <<"abc">>) || Buffer <- Buffers],
+    Before = ep_live:count(plugin_resources),
+    [{ok, {<<"abc">>, none}} = eval(Config, <<"b.read(), b.close()">>, #{b => Buffer}) || Buffer <- Buffers],
+    ep_ct:wait_until(fun() -> ep_live:count(plugin_resources) =< Before - length(Buffers) end),
+    [{error, closed} = py_buffer:write(Buffer, <<"abc">>) || Buffer <- Buffers],
     ok.
 
 memory_is_given_back(Config) ->

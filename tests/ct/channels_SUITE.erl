@@ -13,7 +13,7 @@
     interrupted_while_receiving/1, receivers_that_give_up_lose_nothing/1, cancelled_coroutines/1,
     the_loop_goes_on_meanwhile/1, calls_are_served_while_one_receives/1, receivers_on_top_of_each_other/1,
     handles_made_at_once/1, timeouts_that_cannot_be/1, senders_that_fit_go_first/1,
-    the_end_for_a_subscriber_without_credit/1, large_messages_block_nobody/1,
+    the_end_for_a_subscriber_without_credit/1, large_messages_block_nobody/1, copying_takes_its_time/1,
     subscribing/1, credit/1, subscribers_and_the_end/1, a_killed_subscriber/1, one_subscriber/1,
     references_survive/1, wrong_arguments/1, kinds_are_not_mixed/1,
     bytes_to_python/1, bytes_from_python/1, byte_backpressure/1, bytes_and_coroutines/1, bytes_between_processes/1,
@@ -34,7 +34,7 @@ all() ->
         interrupted_while_receiving, receivers_that_give_up_lose_nothing, cancelled_coroutines,
         the_loop_goes_on_meanwhile, calls_are_served_while_one_receives, receivers_on_top_of_each_other,
         handles_made_at_once, timeouts_that_cannot_be, senders_that_fit_go_first,
-        the_end_for_a_subscriber_without_credit, large_messages_block_nobody,
+        the_end_for_a_subscriber_without_credit, large_messages_block_nobody, copying_takes_its_time,
         subscribing, credit, subscribers_and_the_end, a_killed_subscriber, one_subscriber,
         references_survive, wrong_arguments, kinds_are_not_mixed,
         bytes_to_python, bytes_from_python, byte_backpressure, bytes_and_coroutines, bytes_between_processes,
@@ -522,6 +522,25 @@ the_end_for_a_subscriber_without_credit(_Config) ->
     ep_expect:message({py_channel_closed, Ch}).
 
 %% Neither who subscribes nor who receives copies them on a scheduler that others wait for.
+%% Whoever sends and receives in a loop is charged for what is copied, so that others have their turn.
+copying_takes_its_time(_Config) ->
+    {ok, Channel} = py_channel:new(),
+    Reductions = fun(Message, Times) ->
+        {reductions, Before} = process_info(self(), reductions),
+        [ok = py_channel:send(Channel, Message) || _ <- lists:seq(1, Times)],
+        {reductions, Between} = process_info(self(), reductions),
+        [{ok, Message} = py_channel:recv(Channel) || _ <- lists:seq(1, Times)],
+        {reductions, After} = process_info(self(), reductions),
+        {Between - Before, After - Between}
+    end,
+    Sizes = [{1000, 100}, {100, 1000}, {10, 10_000}],
+    [begin
+         {Sending, Receiving} = Reductions(lists:seq(1, Size), Times),
+         %% 100,000 terms in all are 250 percent of a timeslice of 4000.
+         [true = Each > 8000 orelse error({Size, Sending, Receiving}) || Each <- [Sending, Receiving]]
+     end || {Size, Times} <- Sizes],
+    ok = py_channel:close(Channel).
+
 large_messages_block_nobody(_Config) ->
     Large = lists:seq(1, 500000),
     {ok, Ch} = py_channel:new(),

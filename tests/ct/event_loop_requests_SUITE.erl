@@ -6,7 +6,9 @@
 -export([
     a_timeout/1, an_interrupt/1, a_killed_caller/1, a_stopped_context/1, a_killed_context/1,
     an_interrupt_of_a_coroutine_that_computes/1, one_that_cleans_up_nothing/1, a_loop_in_a_thread/1,
-    many_at_once/1, ends_that_race/1, a_loop_that_was_interrupted_runs_again/1, a_loop_holds_no_slot/1
+    many_at_once/1, ends_that_race/1, a_loop_is_made_to_the_end/1, a_loop_whose_end_has_none/1, a_loop_below_another/1,
+    a_loop_that_was_interrupted_runs_again/1,
+    a_loop_holds_no_slot/1
 ]).
 -export([
     others_are_served_in_between/1, strangers_wait_unless_asked_in/1, a_loop_inside_a_served_request/1,
@@ -25,7 +27,8 @@ all() ->
     [
         a_timeout, an_interrupt, a_killed_caller, a_stopped_context, a_killed_context,
         an_interrupt_of_a_coroutine_that_computes, one_that_cleans_up_nothing, a_loop_in_a_thread, many_at_once,
-        ends_that_race, a_loop_holds_no_slot,
+        ends_that_race, a_loop_is_made_to_the_end, a_loop_whose_end_has_none, a_loop_below_another,
+        a_loop_that_was_interrupted_runs_again, a_loop_holds_no_slot,
         others_are_served_in_between, strangers_wait_unless_asked_in, a_loop_inside_a_served_request,
         served_requests_fail_and_time_out_alone, an_interrupted_loop_serves_on_afterwards,
         a_stopped_context_that_serves, contexts_stopped_when_their_loops_go_to_sleep, many_served,
@@ -81,12 +84,7 @@ a_killed_context(Config) ->
     cleaned_up().
 
 an_interrupt_of_a_coroutine_that_computes(Config) ->
-    Ctx = ctx(Config),
-    Running = running(Ctx, compute_in_a_coroutine),
-    ok = py:interrupt(Ctx),
-    {error, interrupted} = ep_background:result(Running),
-    ep_expect:message(<<"has cleaned up">>),
-    ep_expect:idle(Ctx).
+    interrupted(ctx(Config), compute_in_a_coroutine, [<<"has cleaned up">>]).
 
 %% What it has opened goes with its loop.
 one_that_cleans_up_nothing(Config) ->
@@ -144,6 +142,30 @@ ends_that_race(Config) ->
     %% made or closed goes with the garbage.
     ep_ct:wait_until(fun() -> ep_ct:alive(requests) =:= 0 end),
     {ok, _} = py:call(Ctx, gc, collect, []),
+    ep_expect:idle(Ctx).
+
+%% Interrupted where its sockets are numbers that no object would close.
+a_loop_is_made_to_the_end(Config) ->
+    interrupted(ctx(Config), make_slowly, [<<"made">>]).
+
+%% What is not interrupted because it is soon done, and is not.
+a_loop_whose_end_has_none(Config) ->
+    interrupted(ctx(Config), close_for_ever, []).
+
+%% It is left to this one to raise an interrupt, also when the other was the last to look for events.
+a_loop_below_another(Config) ->
+    Ctx = ctx(Config),
+    Other = fun([]) -> {ok, 1} = py:call(Ctx, loop_requests, run, [1]), none end,
+    Me = self(),
+    ep_ct:with_function(run_another, Other, fun() ->
+        Running = ep_background:start(fun() ->
+            py:call(Ctx, loop_requests, in_machinery_after, [Me, run_another])
+        end),
+        ep_expect:message(<<"running">>),
+        ok = py:interrupt(Ctx),
+        ep_expect:message(<<"worked">>),
+        {error, interrupted} = ep_background:result(Running)
+    end),
     ep_expect:idle(Ctx).
 
 %% Wherever the interrupt hits it, where it begins and where it ends.
@@ -416,6 +438,13 @@ with_moved_loop(Ctx, Fun) ->
     ep_expect:idle(Ctx).
 
 %% ---------------------------------------------------------------------------------------------------------------------
+
+interrupted(Ctx, Function, Messages) ->
+    Running = running(Ctx, Function),
+    ok = py:interrupt(Ctx),
+    {error, interrupted} = ep_background:result(Running),
+    lists:foreach(fun ep_expect:message/1, Messages),
+    ep_expect:idle(Ctx).
 
 running(Ctx, Function) ->
     Me = self(),

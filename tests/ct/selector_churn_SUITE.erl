@@ -5,7 +5,8 @@
 -export([suite/0, all/0, groups/0, init_per_suite/1, end_per_suite/1, init_per_group/2, end_per_group/2]).
 -export([init_per_testcase/2, end_per_testcase/2]).
 -export([
-    numbers_used_again/1, in_threads/1, armed_again/1, closed_means_closed/1, connections/1, never_unregistered/1,
+    numbers_used_again/1, closed_before_unregistered/1, no_room_to_begin_again/1,
+    in_threads/1, armed_again/1, closed_means_closed/1, connections/1, never_unregistered/1,
     refusals/1, selectors_by_name/1, a_killed_worker/1, loops_nobody_closes/1, a_context_that_is_killed/1,
     a_configuration_that_cannot_be/1, sockets_that_linger/1, a_suspended_worker/1, interrupts/1, watched_twice/1,
     new_versions/1, nothing_is_left_behind/1
@@ -17,7 +18,8 @@ all() -> ep_selectors:all().
 
 groups() ->
     ep_selectors:groups([
-        numbers_used_again, in_threads, armed_again, closed_means_closed, connections, never_unregistered, refusals,
+        numbers_used_again, closed_before_unregistered, no_room_to_begin_again,
+        in_threads, armed_again, closed_means_closed, connections, never_unregistered, refusals,
         selectors_by_name, a_killed_worker, loops_nobody_closes, a_context_that_is_killed,
         a_configuration_that_cannot_be, sockets_that_linger, a_suspended_worker, interrupts, watched_twice,
         new_versions, nothing_is_left_behind
@@ -38,6 +40,14 @@ nothing_is_left_behind(Config) -> ep_ct:audit(Config).
 
 numbers_used_again(Config) ->
     [0, true, true] = quietly(Config, numbers_used_again, [5000]).
+
+%% Somebody else has a duplicate, and there is something to read.
+closed_before_unregistered(Config) ->
+    [[0, 10, true], [0, 10, true]] = quietly(Config, closed_before_unregistered, [10]).
+
+no_room_to_begin_again(Config) ->
+    Other = [<<"other">>],
+    [[Other, Other, Other], false] = does(Config, no_room_to_begin_again, []).
 
 in_threads(Config) ->
     [[0, true, _], [0, true, _], [0, true, _]] = quietly(Config, in_threads, [1000]).

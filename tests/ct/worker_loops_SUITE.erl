@@ -21,7 +21,7 @@
     an_interrupt_leaves_the_loop_running/1, an_interrupt_ends_the_task_that_spins/1,
     an_interrupt_ends_the_function_that_spins/1, interrupts_race_with_tasks/1,
     an_interrupt_of_a_loop_that_never_sleeps/1, exits_end_one_task/1,
-    callbacks_nest/1, files_are_closed/1, nothing_is_left_behind/1
+    a_context_that_stops_between_two_requests/1, callbacks_nest/1, files_are_closed/1, nothing_is_left_behind/1
 ]).
 
 suite() -> [{timetrap, {seconds, 120}}].
@@ -38,7 +38,8 @@ all() ->
         tasks_submitted_while_the_loop_ends, a_loop_stops_with_the_application,
         no_slot_is_taken, an_interrupt_leaves_the_loop_running, an_interrupt_ends_the_task_that_spins,
         an_interrupt_ends_the_function_that_spins, interrupts_race_with_tasks,
-        an_interrupt_of_a_loop_that_never_sleeps, exits_end_one_task, callbacks_nest,
+        an_interrupt_of_a_loop_that_never_sleeps, exits_end_one_task,
+        a_context_that_stops_between_two_requests, callbacks_nest,
         files_are_closed, nothing_is_left_behind
     ].
 
@@ -52,6 +53,29 @@ end_per_testcase(Case, Config) ->
     ep_fresh_context:finish(Case, Config).
 
 nothing_is_left_behind(Config) -> ep_ct:audit(Config).
+
+%% The loop was interrupted, and nobody runs it any more.
+a_context_that_stops_between_two_requests(Config) ->
+    Open = ep_files:open(),
+    [ep_ct:in_process(fun() ->
+         Ctx = ep_fresh_context:start(),
+         ok = py_context:start_loop(Ctx),
+         {ok, Task} = py_context:submit(Ctx, asyncio, sleep, [60]),
+         [Process] = [Pid || {_, Pid, _, _} <- supervisor:which_children(py_loop_sup),
+                             {monitors, Those} <- [process_info(Pid, monitors)],
+                             lists:member({process, self()}, Those)],
+         true = erlang:suspend_process(Process),
+         ok = py_context:interrupt(Ctx),
+         ep_ct:wait_until(fun() -> py_context:interrupt(Ctx) =:= not_running end),
+         ok = py_context:stop(Ctx),
+         true = erlang:resume_process(Process),
+         {error, context_stopped} = py_event_loop:await(Task, 20_000),
+         receive {py_loop_exit, Ctx, _} -> ok end
+     end) || _ <- [1, 2, 3]],
+    ok = ep_files:back_to(Open),
+    {ok, 0} = py:eval(proplists:get_value(ctx, Config), <<"
+len(__import__('sys').modules['erlang._tasks']._loops if 'erlang._tasks' in __import__('sys').modules else ())
+">>).
 
 stop(undefined) -> ok;
 stop(Ctx) ->

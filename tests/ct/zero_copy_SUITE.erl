@@ -287,7 +287,7 @@ a_result_nobody_takes(Config) ->
         ok = py:exec(Ctx, <<"
 import time
 def late():
-    time.sleep(0.05)
+    time.sleep(1)
     return bytes(1000000)
 ">>),
         {error, timeout} = py:call(Ctx, '__main__', late, [], #{timeout => 10}),

@@ -91,11 +91,11 @@ without(Bytes, At, Part, Until) ->
             Bytes
     end.
 
-%% In a process of its own, which everything dies with.
+%% In a process of its own, which everything dies with: what is linked to one that ends normally lives on.
 outcome(Bytes) ->
-    {_, Monitor} = spawn_monitor(fun() -> sequence(Bytes) end),
+    {_, Monitor} = spawn_monitor(fun() -> sequence(Bytes), exit(shutdown) end),
     receive
-        {'DOWN', Monitor, process, _, normal} -> ok;
+        {'DOWN', Monitor, process, _, shutdown} -> ok;
         {'DOWN', Monitor, process, _, Reason} -> Reason
     end.
 

@@ -12,6 +12,8 @@ from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
 
 import erlang
+from _erlang import Exporter
+from erlang._reactor_buffer import ReactorBuffer
 
 kept = {}
 
@@ -38,6 +40,8 @@ def async_read_within(buffer, seconds):
 
 def read_in(buffer, kind, method):
     """The same read by another kind of reader."""
+    if method == "buffered":
+        return io.BufferedReader(buffer).read(6)
     run = {"loop": erlang.run, "stock_loop": asyncio.run}.get(kind)
     if run is not None:
         return run(getattr(buffer, f"async_{method}")())
@@ -121,11 +125,14 @@ def everything_at_once(buffer, threads):
             lambda: wrong.append("found") if buffer.find(b"\x01\x00", rng.randrange(1000)) != -1 else None,
             lambda: buffer.seek(-min(500, buffer.tell()), 1) if rng.random() < 0.1 else None,
         )
-        while not buffer.at_eof():
-            try:
-                rng.choice(operations)()
-            except (TimeoutError, ValueError):  # another one has gone back meanwhile
-                pass
+        try:
+            while not buffer.at_eof():
+                try:
+                    rng.choice(operations)()
+                except (TimeoutError, ValueError):  # another one has gone back meanwhile
+                    pass
+        except ValueError:
+            assert buffer.closed
 
     workers = [threading.Thread(target=work, args=(seed,)) for seed in range(threads)]
     for worker in workers:
@@ -230,7 +237,7 @@ def seeks(buffer):
         buffer.seek(10),
         buffer.seek(0, 1),
         *[problem(buffer.seek, *args)[0] for args in ((11,), (-1,), (1, 1), (-11, 1), (0, 2), (0, 3), (0, -1))],
-        *[problem(buffer.seek, *args)[0] for args in (("0",), (1.5,), (2**80,), (-(2**80), 1))],
+        *[problem(buffer.seek, *args)[0] for args in (("0",), (1.5,), (2**80,), (-(2**80), 1), (None, 1), (0, None))],
         buffer.tell(),
     ]
 
@@ -311,6 +318,58 @@ def view_of(buffer):
 
 def kept_digest(name="view"):
     return [len(kept[name]), digest(kept[name])]
+
+
+def release_in_thread(buffer, go, pid):
+    """A thread that releases a view of this one's, when it can read from `go`."""
+
+    def release(view):
+        go.read()
+        content = bytes(view)
+        view.release()
+        erlang.send(pid, ("released", content))
+
+    kept["thread"] = threading.Thread(target=release, args=(memoryview(buffer),))
+    kept["thread"].start()
+
+
+def join_threads():
+    kept.pop("thread").join()
+
+
+def over(buffer):
+    """What looks at memory that was released."""
+    view = memoryview(buffer)
+    memory = view.obj
+    view.release()
+    reactor_buffer = ReactorBuffer(memoryview(buffer))
+    reactor_buffer.memoryview().release()
+    return [problem(memoryview, each)[0] for each in (memory, memory, reactor_buffer)] + [problem(len, view)[0]]
+
+
+def views_of_views(buffer):
+    """Lengths of views of what another one looks at, of all and of a part; and who writes to one."""
+    whole = memoryview(buffer)
+    again = memoryview(whole.obj)
+    whole.release()
+    with memoryview(ReactorBuffer(again[5:15])) as part, memoryview(ReactorBuffer(again)[5:15]) as copy:
+        return [len(again), len(part), len(copy), problem(io.BytesIO(b"x" * 10).readinto, buffer)[0]]
+
+
+def exports_itself(buffer):
+    class Itself(Exporter):
+        def _export(self):
+            return self
+
+    class Again(erlang.PyBuffer):
+        def _export(self):
+            return Again(self)
+
+    class Nothing(Exporter):
+        def _export(self):
+            return None
+
+    return [problem(memoryview, each)[0] for each in (Itself(), Again(buffer), Nothing())]
 
 
 def keep_view_in_thread(buffer, pid):

@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import threading
+import time
 
 import _erlang
 import erlang
@@ -34,6 +35,57 @@ def run_kept(value):
 
 def close_kept():
     _kept.pop().close()
+
+
+def make_slowly(pid):
+    """A loop whose sockets are only numbers for a while."""
+    original = socket.socketpair
+
+    def slow(*args):
+        numbers = [each.detach() for each in original(*args)]
+        erlang.send(pid, "running")
+        end = time.monotonic() + 0.1
+        while time.monotonic() < end:
+            pass
+        erlang.send(pid, "made")
+        return tuple(socket.socket(fileno=number) for number in numbers)
+
+    socket.socketpair = slow
+    try:
+        erlang.new_event_loop().close()
+    finally:
+        socket.socketpair = original
+    return "not interrupted"
+
+
+def in_machinery_after(pid, name):
+    """What the loop itself does when another has run on top of it meanwhile, in Erlang's `name`."""
+    namespace = {}
+    source = "def work(until, now):\n    while now() < until:\n        pass\n"
+    exec(compile(source, "/asyncio/made_up.py", "exec"), namespace)
+
+    async def main():
+        erlang.call(name)
+        erlang.send(pid, "running")
+        namespace["work"](time.monotonic() + 0.015, time.monotonic)
+        erlang.send(pid, "worked")
+        await asyncio.sleep(60)
+
+    erlang.run(main())
+
+
+def close_for_ever(pid):
+    """A loop that has something in its queue which does not want to go."""
+
+    class Endless:
+        def __del__(self):
+            erlang.send(pid, "running")
+            while True:
+                time.sleep(0.001)
+
+    loop = erlang.new_event_loop()
+    loop.call_soon(print, Endless())
+    loop.close()
 
 
 def sleep_and_clean_up(pid):

@@ -1,10 +1,13 @@
 """Protocols for reactors. They tell the process client_info["pid"] what happens to them."""
 
 import asyncio
+import errno
 import os
+import select
 import socket
 import sys
 import threading
+import time
 
 import erlang
 from erlang import reactor
@@ -147,8 +150,36 @@ class FromAsyncio(FromThread):
         asyncio.run(main())
 
 
+class FromCoroutine(FromThread):
+    """Its own loop has it."""
+
+    def data_received(self, data):
+        self.task = asyncio.get_running_loop().create_task(self.work(bytes(data)))
+        return "async_pending"
+
+    async def work(self, data):
+        await asyncio.sleep(0.001)
+        self.answer(data)
+
+
 class Pushed(Reading):
     """Sends what somebody else gives it, while it reads."""
+
+
+class Counted(Pushed):
+    writes = 0
+
+    def write_ready(self):
+        self.writes += 1
+        return super().write_ready()
+
+
+def push_many(fd, count):
+    return all([push(fd, b"x") for _ in range(count)])
+
+
+def writes(fd):
+    return reactor.get_protocol(fd).writes
 
 
 def push(fd, data):
@@ -279,11 +310,19 @@ def by_hand():
             raise AssertionError(bad)
         except TypeError:
             pass
+    for bad in (0, -1, "text"):
+        try:
+            made.read(bad)
+            raise AssertionError(bad)
+        except (ValueError, TypeError):
+            pass
+    theirs.send(b"more")
+    assert made.read(2) == b"mo" and made.read(1 << 70) == b"re"
     theirs.close()
     assert reactor.on_read_ready(fd) == "close"
     assert not reactor.signal_write_ready(fd)
     reactor.close_connection(fd)
-    assert made.closed and reactor.get_protocol(fd) is None
+    assert made.closed and made.fd == -1 and reactor.get_protocol(fd) is None
     assert reactor.on_read_ready(fd) == reactor.on_write_ready(fd) == "close"
     try:
         made.write(b"late")
@@ -350,3 +389,217 @@ def buffers():
     del data
     assert view == raw
     return "alike"
+
+
+class Growing(Telling):
+    """A thread adds to what is being written, in so many pieces."""
+
+    def data_received(self, data):
+        self.write_buffer.extend(b"x" * 8_000_000)
+        self.writing = threading.Event()
+        threading.Thread(target=self.grow, args=(int(data),)).start()
+        return "write_pending"
+
+    def write_ready(self):
+        self.writing.set()
+        return super().write_ready()
+
+    def grow(self, times):
+        try:
+            self.writing.wait()
+            for _ in range(times):
+                self.write_buffer.extend(b"x" * 100)
+            reactor.signal_write_ready(self.fd)
+        except BaseException as error:
+            self.tell("grown", repr(error))
+        else:
+            self.tell("grown", times)
+
+
+class Later(Telling):
+    """Waits for somebody to signal, and says when he has."""
+
+    latest: list = []
+
+    def connection_made(self, fd, client_info):
+        Later.latest.append(self)
+        super().connection_made(fd, client_info)
+
+    def data_received(self, data):
+        self.tell("data", bytes(data))
+        return "async_pending"
+
+    def write_ready(self):
+        self.tell("writable", self.fd)
+        return super().write_ready()
+
+
+def signal_late():
+    """What a thread of the first one does that has not heard of its end."""
+    first = Later.latest[0]
+    Later.latest.clear()
+    return reactor.signal_write_ready(first.fd)
+
+
+class Leaving(Telling):
+    """Exits when it is told that it ends."""
+
+    def connection_lost(self):
+        super().connection_lost()
+        sys.exit("on purpose")
+
+
+class Draining(Telling):
+    """Reads all there is by itself, and says how much that was, with the last of it."""
+
+    def data_received(self, data):
+        times, last = 1, bytes(data)
+        try:
+            while True:
+                last = self.read()
+                times += 1
+        except BlockingIOError:
+            self.write_buffer.extend(b"%d %b" % (times, last))
+        return "write_pending"
+
+
+class Calling(Telling):
+    """Asks Erlang."""
+
+    def data_received(self, data):
+        self.write_buffer.extend(erlang.call("reactor_slow", 1) * b"a")
+        return "write_pending"
+
+
+def bound_datagrams(path):
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    sock.bind(path)
+    return sock.detach()
+
+
+def send_unanswerably(path, own, data):
+    """One datagram from a socket without a name, and one from a name that is gone."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.sendto(data, path)
+        sock.bind(own)
+        sock.sendto(data, path)
+    os.unlink(own)
+
+
+def send_until_full(fd, path, data, most):
+    """How many are taken before there is no room, or that there is always some."""
+    with socket.socket(fileno=os.dup(fd)) as sock:
+        for times in range(most):
+            try:
+                sock.sendto(data, socket.MSG_DONTWAIT, path)
+            except OSError as error:
+                assert error.errno in (errno.EAGAIN, errno.ENOBUFS), error
+                return times
+    return most
+
+
+def shut_reading(fd):
+    with socket.socket(fileno=os.dup(fd)) as sock:
+        sock.shutdown(socket.SHUT_RD)
+
+
+def has_errors(fd):
+    poll = select.poll()
+    poll.register(fd, select.POLLERR)
+    return poll.poll(0)
+
+
+def ask(fd, path, data):
+    with socket.socket(fileno=os.dup(fd)) as sock:
+        sock.settimeout(20)
+        sock.sendto(data, path)
+        return sock.recv(1000)
+
+
+def serve_without_room(listener, failures):
+    """A server that can accept nothing at first."""
+    from erlang import _loop, _reactor_server
+
+    left = [errno.EMFILE, errno.ECONNABORTED] * failures
+
+    class Full(_loop.ErlangEventLoop):
+        async def sock_accept(self, sock):
+            if left:
+                raise OSError(left.pop(0), "on purpose")
+            return await super().sock_accept(sock)
+
+        def call_exception_handler(self, context):
+            assert context["exception"].errno == errno.EMFILE, context
+
+    run, pause = _reactor_server.run, _reactor_server._PAUSE
+    _reactor_server._PAUSE = 0.01
+
+    def run_full(main):
+        with asyncio.Runner(loop_factory=Full) as runner:
+            return runner.run(main)
+
+    _reactor_server.run = run_full
+    try:
+        reactor.serve(listener, Echo)
+    finally:
+        _reactor_server.run, _reactor_server._PAUSE = run, pause
+
+
+class Lingering(Telling):
+    """Hears of its end for a while: until there is something to be read from client_info["gate"]."""
+
+    def connection_lost(self):
+        self.tell("held")
+        os.read(self.client_info["gate"], 1)
+        super().connection_lost()
+
+
+def close_in_thread(fd):
+    threading.Thread(target=reactor.close_connection, args=(fd,)).start()
+
+
+class Interrupting(Telling):
+    """Whose ends are interrupted, each time that there is something to do."""
+
+    def connection_lost(self):
+        super().connection_lost()
+        _interrupt_the_next(self._owner)
+
+
+def _interrupt_the_next(connection):
+    from erlang import _reactor_connection
+
+    close, report = _reactor_connection._close, connection.report
+
+    def interrupted_close(file):
+        _reactor_connection._close = close
+        raise erlang.Interrupted
+
+    def interrupted_report(*args):
+        connection.report = report
+        report(*args)
+        raise erlang.Interrupted
+
+    _reactor_connection._close, connection.report = interrupted_close, interrupted_report
+
+
+async def taken_by_a_transport(fd):
+    """The number of a connection, while it is watched; then the connection ends."""
+    ours, theirs = socket.socketpair()
+    os.dup2(ours.fileno(), fd)
+    ours.close()
+    sock = socket.socket(fileno=fd)
+    sock.setblocking(False)
+    transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=sock)
+    reactor.close_connection(fd)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    transport.abort()
+    theirs.close()
+
+
+async def worked(seconds):
+    """Whether the thread works while its loop has nothing to do for so long."""
+    before = time.thread_time()
+    await asyncio.sleep(seconds)
+    return time.thread_time() - before > seconds / 2

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import random
+import select
 import selectors
 import socket
 import struct
@@ -461,3 +462,89 @@ def new_loops(count):
         here.close()
         there.close()
     return seen
+
+
+def closed_before_unregistered(count):
+    """Files that are closed first, of which somebody has a duplicate: the kernel knows those by the file, not by its
+    number. How many waits found nothing and did not last, how often the next one, mostly with that number, got what
+    was its own, and whether it ever had the number."""
+    on_thread, elsewhere = _closed_first(count), []
+    thread = threading.Thread(target=lambda: elsewhere.append(_closed_first(count)))
+    thread.start()
+    thread.join()
+    return [on_thread, *elsewhere]
+
+
+def _closed_first(count):
+    loop = erlang.new_event_loop()
+    selector = loop._selector
+    selector.select(0)
+    short = own = again = 0
+    try:
+        for i in range(count):
+            here, there = _pair()
+            number = here.fileno()
+            duplicate = os.dup(number)
+            selector.register(number, selectors.EVENT_READ, "closed")
+            there.send(b"x")
+            here.close()
+            selector.unregister(number)
+            if i % 2 == 0:
+                short += _short_waits(selector)
+            here, away = _pair()
+            again += here.fileno() == number
+            selector.register(here, selectors.EVENT_READ, "next")
+            short += _short_waits(selector)
+            away.send(b"y")
+            own += [key.data for key, _ in selector.select(5)] == ["next"]
+            selector.unregister(here)
+            os.close(duplicate)
+            for each in (here, there, away):
+                each.close()
+    finally:
+        loop.close()
+    return [short, own, again > 0]
+
+
+def no_room_to_begin_again():
+    """What is ready is said all the same, until there is room again."""
+    loop = erlang.new_event_loop()
+    selector = loop._selector
+    selector.select(0)
+    original = select.epoll
+
+    def full():
+        raise OSError(errno.EMFILE, "on purpose")
+
+    here, there = _pair()
+    other, away = _pair()
+    duplicate = os.dup(here.fileno())
+    try:
+        selector.register(here.fileno(), selectors.EVENT_READ, "closed")
+        selector.register(other, selectors.EVENT_READ, "other")
+        there.send(b"x")
+        away.send(b"x")
+        here.close()
+        selector.unregister(next(key.fd for key in selector.get_map().values() if key.data == "closed"))
+        select.epoll = full
+        found = [[key.data for key, _ in selector.select(5)] for _ in range(3)]
+        select.epoll = original
+        other.recv(1)
+        return [found, _short_waits(selector)]
+    finally:
+        select.epoll = original
+        selector.unregister(other)
+        os.close(duplicate)
+        for each in (there, other, away):
+            each.close()
+        loop.close()
+
+
+def _short_waits(selector):
+    """One may be short: what is wrong is found out then."""
+    short = 0
+    for _ in range(4):
+        began = time.monotonic()
+        assert selector.select(0.02) == []
+        short += time.monotonic() - began < 0.019
+    return short > 1
