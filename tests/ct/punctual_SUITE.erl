@@ -28,8 +28,13 @@ all() ->
         nothing_is_left_behind
     ].
 
-init_per_suite(Config) -> ep_ct:init_suite(Config).
-end_per_suite(Config) -> ep_ct:end_suite(Config).
+init_per_suite(Config) ->
+    persistent_term:put({?MODULE, arguments}, [Value || {_Name, Value} <- arguments()]),
+    ep_ct:init_suite(Config).
+
+end_per_suite(Config) ->
+    persistent_term:erase({?MODULE, arguments}),
+    ep_ct:end_suite(Config).
 
 init_per_testcase(Case, Config) -> ep_fresh_context:init(Case, Config).
 end_per_testcase(Case, Config) -> ep_fresh_context:finish(Case, Config).
@@ -151,9 +156,10 @@ under_load(Config, Measure) ->
     _ = ep_background:results(Running),
     {Measured, Calls}.
 
-%% The arguments are made here: to copy them into the process would itself hold a scheduler.
+%% The arguments are on no process's heap: to copy them there, and to collect the garbage around them, would itself hold a
+%% scheduler.
 call_until_told(Ctx, Tester) ->
-    Arguments = [Value || {_Name, Value} <- arguments()],
+    Arguments = persistent_term:get({?MODULE, arguments}),
     Tester ! {ready, self()},
     receive {until, Until} -> call_until(Ctx, Arguments, Until, 0) end.
 
