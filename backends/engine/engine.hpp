@@ -91,6 +91,7 @@ struct ep_interp {
     ep::AtomStrings atoms;
     ErlNifEnv *send_env = nullptr;
     bool sending = false;
+    uint32_t copied = 0; // how much of messages that were sent as copies is still in send_env
     std::unique_ptr<ep::FlatWriter> spare_writer;
     std::shared_ptr<ep::TaskLoop> task_loop; // what it runs for Erlang, if it does
     bool between_callbacks = false;          // of that loop: nothing else of the thread runs below what is served now

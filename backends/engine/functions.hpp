@@ -48,30 +48,65 @@ private:
 // The environment to build a message in: a context has one of its own, unless it is just building one.
 class SendEnv {
 public:
-    SendEnv() : interp_(current_interp()) {
+    // `copies`: what is built may be sent by send().
+    explicit SendEnv(bool copies = false) : interp_(current_interp()) {
         if (interp_ != nullptr && !interp_->sending) {
             interp_->sending = true;
             env_ = interp_->send_env;
+            if (!copies && interp_->copied != 0) {
+                clear();
+            }
         } else {
             interp_ = nullptr;
             env_ = engine().host->env_take();
         }
     }
     ~SendEnv() {
-        if (interp_ != nullptr) {
-            enif_clear_env(env_);
-            interp_->sending = false;
-        } else {
+        if (interp_ == nullptr) {
             engine().host->env_give(env_);
+            return;
         }
+        interp_->copied += copied_;
+        if (copied_ == 0 || interp_->copied > most_copied) {
+            clear();
+        }
+        interp_->sending = false;
     }
     SendEnv(const SendEnv &) = delete;
     SendEnv &operator=(const SendEnv &) = delete;
     ErlNifEnv *get() const noexcept { return env_; }
+    // Sends a message that was built in it from that; false: nobody got it. A small one is copied: what is sent with an
+    // environment takes the receiver as much memory as that has reserved, some kilobytes.
+    bool send(const ErlNifPid &to, ERL_NIF_TERM message, const ep_flat &of) noexcept {
+        const bool empty = interp_ == nullptr || interp_->copied == 0;
+        const bool copy = is_small(of) && !(empty && is_immediate(of));
+        copied_ = copy ? static_cast<uint32_t>(of.bytes.size) : 0;
+        return enif_send(nullptr, &to, copy ? nullptr : env_, message) != 0;
+    }
 
 private:
+    static constexpr uint32_t most_copied = 1024; // bytes of flat values whose terms are still in send_env
+
+    // Nothing of it is in an environment, unless it is a large integer.
+    static bool is_immediate(const ep_flat &flat) noexcept {
+        switch (*flat.bytes.data) {
+        case EP_TAG_NONE:
+        case EP_TAG_TRUE:
+        case EP_TAG_FALSE:
+        case EP_TAG_INT:
+        case EP_TAG_ATOM:
+        case EP_TAG_PID: return true;
+        default: return false;
+        }
+    }
+    void clear() noexcept {
+        enif_clear_env(env_);
+        interp_->copied = 0;
+    }
+
     ep_interp *interp_;
-    ErlNifEnv *env_;
+    ErlNifEnv *env_ = nullptr;
+    uint32_t copied_ = 0;
 };
 
 // The text's own memory. Raises for lone surrogates.

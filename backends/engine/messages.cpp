@@ -103,13 +103,14 @@ PyObject *send_message(PyObject *module, PyObject *const *args, Py_ssize_t count
             py::raise(PyExc_TypeError, "erlang.send() takes a destination and a message");
         }
         ModuleState &state = state_of(module);
-        SendEnv env;
+        SendEnv env{true};
         ErlNifPid pid;
         if (!local_process(state, env.get(), args[0], pid)) {
             send_elsewhere(state, args[0], args[1]);
         } else {
-            ERL_NIF_TERM message = encode(env.get(), *state.interpreter, args[1]);
-            if (!enif_send(nullptr, &pid, env.get(), message)) {
+            ScratchWriter writer{env.get()};
+            record(*writer, *state.interpreter, args[1]);
+            if (!env.send(pid, build(env.get(), writer->view()), writer->view())) {
                 py::raise(state.process_error.get(), "%R is not alive", args[0]);
             }
         }

@@ -9,9 +9,9 @@ namespace ep {
 
 namespace {
 
-ERL_NIF_TERM outcome(ep_interp &interp, ep_request &request) noexcept {
+ERL_NIF_TERM outcome(ep_interp &interp, ep_request &request, TaskAnswer *answer = nullptr) noexcept {
     try {
-        ERL_NIF_TERM result = Service{interp, request}.run();
+        ERL_NIF_TERM result = Service{interp, request, answer}.run();
         PyErr_Clear(); // an asynchronous exception may have been raised by what cleaned up
         return result;
     } catch (const py::Raised &) {
@@ -21,6 +21,10 @@ ERL_NIF_TERM outcome(ep_interp &interp, ep_request &request) noexcept {
         PyErr_SetString(PyExc_RuntimeError, error.what());
     }
     request.result_kind = EP_RESULT_TERM;
+    if (answer != nullptr) {
+        answer->small = false;
+        answer->large.reset();
+    }
     ERL_NIF_TERM error = take_error(request.out, *interp.interpreter);
     PyErr_Clear();
     return error;
@@ -28,9 +32,17 @@ ERL_NIF_TERM outcome(ep_interp &interp, ep_request &request) noexcept {
 
 void serve_task(ep_interp &interp, ep_request &request) noexcept {
     Printing printing{interp};
-    const ERL_NIF_TERM result = outcome(interp, request);
+    TaskAnswer answer;
+    const ERL_NIF_TERM result = outcome(interp, request, &answer);
     if (result != 0 && request.task != nullptr) {
-        engine().host->task_end(request.task, request.out, result);
+        if (answer.large) {
+            engine().host->task_end(request.task, answer.large->get(), result);
+        } else {
+            engine().host->task_end_copy(request.task, request.out, result);
+        }
+        if (!answer.small) {
+            enif_clear_env(request.out); // of what large or failed ones have left there
+        }
     }
     request.result = engine().ok;
 }

@@ -2,18 +2,30 @@
 #pragma once
 
 #include "builder.hpp"
-#include "source.hpp"
+#include "functions.hpp"
 #include "task_loop.hpp"
+
+#include <optional>
 
 namespace ep {
 
 // Larger results are built by the process that waits for them: on its own heap, and without the GIL.
 inline constexpr size_t largest_built_here = 1024;
 
+// Where the answer of a task is: a small one in the request's `out`, from which it can be copied.
+struct TaskAnswer {
+    bool small = false;
+    std::optional<HostEnv> large;
+};
+
 class Service {
 public:
-    Service(ep_interp &interp, ep_request &request)
-        : interp_(interp), request_(request), reader_(request.input), builder_(*interp.interpreter, &interp.atoms) {}
+    Service(ep_interp &interp, ep_request &request, TaskAnswer *answer)
+        : interp_(interp),
+          request_(request),
+          answer_(answer),
+          reader_(request.input),
+          builder_(*interp.interpreter, &interp.atoms) {}
 
     ERL_NIF_TERM run() {
         switch (request_.op) {
@@ -31,8 +43,13 @@ public:
 private:
     py::Ref value() { return replay(reader_, builder_); }
 
+    py::Ref atom() {
+        reader_.tag();
+        return builder_.atom(reader_.raw<ERL_NIF_TERM>());
+    }
+
     py::Ref name() {
-        py::Ref text = value();
+        py::Ref text = reader_.peek() == EP_TAG_ATOM ? atom() : value();
         if (!PyUnicode_Check(text.get())) {
             py::raise(PyExc_TypeError, "a name must be UTF-8 text, not %R", text.get());
         }
@@ -135,8 +152,12 @@ private:
     }
 
     py::Ref keywords() {
-        py::Ref kwargs = value();
-        return PyDict_GET_SIZE(kwargs.get()) == 0 ? py::Ref{} : std::move(kwargs);
+        FlatReader ahead = reader_;
+        if (ahead.tag() == EP_TAG_MAP && ahead.raw<uint32_t>() == 0) {
+            reader_ = ahead;
+            return {};
+        }
+        return value();
     }
 
     // Source text: code of any size, not decoded.
@@ -221,7 +242,7 @@ private:
         }
         py::Ref module = name();
         py::Ref function = name();
-        py::Ref callable = TaskLoop::find_imported(module.get(), function.get());
+        py::Ref callable = tasks->find_imported(module.get(), function.get());
         if (!callable) {
             callable = tasks->find(builder_.pid(request_.caller).get(), module.get(), function.get());
         }
@@ -244,7 +265,12 @@ private:
         if (request_.task == nullptr) {
             return 0;
         }
-        return enif_make_tuple2(request_.out, engine().ok, encode(request_.out, *interp_.interpreter, object.get()));
+        ScratchWriter writer{request_.out};
+        record(*writer, *interp_.interpreter, object.get());
+        const ep_flat flat = writer->view();
+        answer_->small = is_small(flat);
+        ErlNifEnv *env = answer_->small ? request_.out : answer_->large.emplace().get();
+        return enif_make_tuple2(env, engine().ok, build(env, flat));
     }
 
     py::Ref task_object() {
@@ -264,6 +290,7 @@ private:
 
     ep_interp &interp_;
     ep_request &request_;
+    TaskAnswer *answer_;
     FlatReader reader_;
     Builder builder_;
 };

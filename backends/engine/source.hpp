@@ -70,6 +70,10 @@ private:
 void record(FlatWriter &sink, Interpreter &interpreter, PyObject *object);
 // The term of a flat value, built in `env`. Throws py::Raised.
 ERL_NIF_TERM build(ErlNifEnv *env, const ep_flat &flat);
+// Whether its term is cheaper copied than kept with the environment it is in.
+inline bool is_small(const ep_flat &flat) noexcept {
+    return flat.term_count == 0 && flat.bytes.size <= 1024;
+}
 // Both: the term of a Python object.
 ERL_NIF_TERM encode(ErlNifEnv *env, Interpreter &interpreter, PyObject *object);
 

@@ -56,8 +56,8 @@ TaskLoop::TaskLoop(PyObject *tasks, PyObject *set_running_loop, PyObject *task_t
       find_(attribute(tasks_, "find")),
       awaited_(attribute(tasks_, "awaited")),
       watch_(attribute(tasks_, "watch")),
-      keywords_(py::Ref::check(current_tasks_ ? Py_BuildValue("(ss)", "loop", "name")
-                                              : Py_BuildValue("(sss)", "loop", "name", "eager_start"))),
+      task_done_(attribute(task_type_, "done")),
+      task_result_(attribute(task_type_, "result")),
       open_(interned("open")),
       pop_(interned("pop")),
       callback_(interned("_callback")),
@@ -77,12 +77,26 @@ void TaskLoop::set_running(bool running) const noexcept {
     }
 }
 
+// PyImport_GetModule() takes long to find out that nobody is importing it any more.
+py::Ref TaskLoop::imported(PyObject *module) {
+    PyObject *found = nullptr;
+    if (known_ && py::check(py::compat::dict_get(PyImport_GetModuleDict(), module, &found)) == 1) {
+        py::Ref owned = py::Ref::steal(found);
+        if (found == known_.get()) {
+            return owned;
+        }
+    }
+    py::Ref imported = py::Ref::steal(PyImport_GetModule(module));
+    known_ = imported.copy();
+    return imported;
+}
+
 // Attributes are looked up each time: modules are reloaded and patched.
 py::Ref TaskLoop::find_imported(PyObject *module, PyObject *name) {
     if (PyUnicode_CompareWithASCIIString(module, "__main__") == 0) {
         return {};
     }
-    py::Ref imported = py::Ref::steal(PyImport_GetModule(module));
+    py::Ref imported = this->imported(module);
     py::Ref found = py::Ref::steal(imported ? PyObject_GetAttr(imported.get(), name) : nullptr);
     if (!found && PyErr_Occurred()) {
         if (!imported || !PyErr_ExceptionMatches(PyExc_AttributeError)) {
@@ -103,9 +117,21 @@ py::Ref TaskLoop::find(PyObject *creator, PyObject *module, PyObject *name) cons
 }
 
 // The name: before Python 3.12 asyncio takes long to make one up.
+py::Ref TaskLoop::keywords(PyObject *name) const {
+    if (named_.get() != name) {
+        py::Ref made = py::Ref::check(Py_BuildValue("{sOsO}", "loop", loop_.get(), "name", name));
+        if (!current_tasks_) {
+            py::check(PyDict_SetItemString(made.get(), "eager_start", Py_True));
+        }
+        keywords_ = std::move(made);
+        named_ = py::Ref::borrow(name);
+    }
+    return keywords_.copy();
+}
+
 py::Ref TaskLoop::start(PyObject *coroutine, PyObject *name) const {
-    PyObject *arguments[] = {coroutine, loop_.get(), name, Py_True};
-    py::Ref task = py::Ref::check(PyObject_Vectorcall(task_type_.get(), arguments, 1, keywords_.get()));
+    py::Ref arguments = py::Ref::check(PyTuple_Pack(1, coroutine));
+    py::Ref task = py::Ref::check(PyObject_Call(task_type_.get(), arguments.get(), keywords(name).get()));
     if (current_tasks_) {
         try {
             step(task.get());
@@ -144,12 +170,22 @@ py::Ref TaskLoop::awaited(PyObject *awaitable) const {
     return py::Ref::check(PyObject_CallOneArg(awaited_.get(), awaitable));
 }
 
+// A method without arguments. Those of tasks are known.
+py::Ref TaskLoop::ask(PyObject *future, const py::Ref &of_tasks, const py::Ref &name) const {
+    const bool is_task = reinterpret_cast<PyObject *>(Py_TYPE(future)) == task_type_.get();
+    return py::Ref::steal(is_task ? PyObject_CallOneArg(of_tasks.get(), future)
+                                  : PyObject_CallMethodNoArgs(future, name.get()));
+}
+
 py::Ref TaskLoop::result(PyObject *future) const {
-    py::Ref done = py::Ref::check(PyObject_CallMethodNoArgs(future, done_.get()));
+    py::Ref done = ask(future, task_done_, done_);
+    if (!done) {
+        throw py::Raised{};
+    }
     if (done.get() != Py_True) {
         return {};
     }
-    py::Ref result = py::Ref::steal(PyObject_CallMethodNoArgs(future, result_.get()));
+    py::Ref result = ask(future, task_result_, result_);
     if (!result) {
         PyErr_Clear();
     }

@@ -21,7 +21,7 @@ public:
     void set_running(bool running) const noexcept;
 
     // The function, where its module is imported already and has it; or nothing.
-    static py::Ref find_imported(PyObject *module, PyObject *name);
+    py::Ref find_imported(PyObject *module, PyObject *name);
     // The function wherever it comes from, or nothing when there is none.
     py::Ref find(PyObject *creator, PyObject *module, PyObject *name) const;
     // An asyncio task of that name for a coroutine; it begins at once.
@@ -34,13 +34,19 @@ public:
     void watch(PyObject *task, PyObject *creator, PyObject *future) const;
 
 private:
+    py::Ref imported(PyObject *module);
     void step(PyObject *task) const;
+
+    py::Ref keywords(PyObject *name) const;
+    py::Ref ask(PyObject *future, const py::Ref &of_tasks, const py::Ref &name) const;
 
     py::Ref tasks_, loop_, ready_;
     py::Ref set_running_loop_, task_type_, current_tasks_;
     py::Ref find_, awaited_, watch_;
-    py::Ref keywords_;                                               // that task_type is called with
+    py::Ref task_done_, task_result_;  // task_type's own methods
+    mutable py::Ref keywords_, named_; // what task_type was called with last; never changed, and its name
     py::Ref open_, pop_, callback_, self_, context_, done_, result_; // attributes' names
+    py::Ref known_;                                                  // the module that was last seen to be imported
 };
 
 } // namespace ep

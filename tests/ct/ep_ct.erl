@@ -8,7 +8,7 @@
 -export([mode/0, context_mode/0, init_suite/1, end_suite/1, end_case/0, audit/1, alive/1]).
 -export([start_application/0, environment/0, code_paths/0, restart/0, restart_contexts/0, with_environment/2]).
 -export([with_context/1, with_contexts/2, with_function/3, with_peer/1, with_peer/2, with_peer/3]).
--export([in_process/1, wait_until/1, message/0, down/1, mailbox_empty/0]).
+-export([in_process/1, wait_until/1, message/0, down/1, mailbox_empty/0, growth/1]).
 -export([busy/1, busy/2, result/1, result/2]).
 
 -type remote_call() :: fun((module(), atom(), [term()]) -> term()).
@@ -235,6 +235,15 @@ wait_until(Condition, Deadline) ->
             receive after 2 -> ok end,
             wait_until(Condition, Deadline)
     end.
+
+%% @doc By how many bytes the memory of the VM's processes has grown, and what the function has returned, which is part of
+%% that.
+-spec growth(fun(() -> Result)) -> {integer(), Result}.
+growth(Fun) ->
+    erlang:garbage_collect(),
+    Before = erlang:memory(processes),
+    Result = Fun(),
+    {erlang:memory(processes) - Before, Result}.
 
 %% @doc The next message of the calling process.
 -spec message() -> term().

@@ -7,8 +7,9 @@
 %% Memory
 -export([
     stats_are_those_of_the_collector/1, garbage_is_collected/1, generations_are_collected/1,
-    a_process_collects_where_it_works/1, a_monitor_can_be_written/1, arguments_are_not_kept/1, tracing_counts_bytes/1,
-    tracing_has_a_depth/1, tracing_is_refused_beside_interpreters/1, without_contexts_there_is_an_error/1
+    a_process_collects_where_it_works/1, a_monitor_can_be_written/1, arguments_are_not_kept/1,
+    messages_in_line_are_small/1, tracing_counts_bytes/1, tracing_has_a_depth/1,
+    tracing_is_refused_beside_interpreters/1, without_contexts_there_is_an_error/1
 ]).
 %% Modules
 -export([
@@ -23,8 +24,9 @@ suite() -> [{timetrap, {seconds, 120}}].
 all() ->
     [
         stats_are_those_of_the_collector, garbage_is_collected, generations_are_collected,
-        a_process_collects_where_it_works, a_monitor_can_be_written, arguments_are_not_kept, tracing_counts_bytes,
-        tracing_has_a_depth, tracing_is_refused_beside_interpreters, without_contexts_there_is_an_error,
+        a_process_collects_where_it_works, a_monitor_can_be_written, arguments_are_not_kept,
+        messages_in_line_are_small, tracing_counts_bytes, tracing_has_a_depth,
+        tracing_is_refused_beside_interpreters, without_contexts_there_is_an_error,
         a_reloaded_module_is_new, what_is_not_loaded_stays_so, every_interpreter_reloads_once,
         modules_in_packages_are_reloaded, a_module_that_fails_is_an_error, a_busy_context_reloads_afterwards,
         shared_interpreters_do_not_wait_for_a_busy_context, callbacks_may_reload, a_module_may_reload_another,
@@ -44,6 +46,23 @@ nothing_is_left_behind(Config) -> ep_ct:audit(Config).
 
 %% ---------------------------------------------------------------------------------------------------------------------
 %% Memory
+
+%% What Python sends while the receiver is busy elsewhere.
+messages_in_line_are_small(Config) ->
+    Ctx = proplists:get_value(ctx, Config),
+    Count = 20_000,
+    ep_ct:in_process(fun() ->
+        ok = py:exec(Ctx, <<"
+import erlang
+def flood(pid, count):
+    for number in range(count):
+        erlang.send(pid, ('token', number, 'of some text'))
+">>),
+        Self = self(),
+        {Sent, _} = ep_ct:growth(fun() -> {ok, none} = py:call(Ctx, '__main__', flood, [Self, Count]) end),
+        [receive {<<"token">>, N, <<"of some text">>} -> ok end || N <- lists:seq(0, Count - 1)],
+        ?assert(Sent < 500 * Count, #{bytes => Sent div Count})
+    end).
 
 stats_are_those_of_the_collector(_Config) ->
     {ok, #{gc_stats := Stats, gc_count := Count, gc_threshold := Threshold} = All} = py:memory_stats(),

@@ -11,6 +11,8 @@
 ]).
 -export([
     a_stopped_loop_answers_all_tasks/1, a_stopped_context_answers_all_tasks/1, a_killed_context_answers_all_tasks/1,
+    a_context_stops_without_its_thread/1, answers_in_line_are_small/1,
+    answers_of_every_kind_in_one_turn/1,
     tasks_clean_up_when_the_loop_stops/1, a_stubborn_task_does_not_hold_up_the_end/1,
     a_task_that_spins_does_not_hold_up_the_end/1, a_dead_owner_ends_the_loop/1, a_killed_loop_process_ends_the_loop/1,
     a_killed_loop_process_leaves_nothing/1, a_loop_that_is_killed_while_it_starts/1,
@@ -31,7 +33,9 @@ all() ->
         a_loop_runs_until_it_is_stopped, other_work_goes_on, a_loop_is_started_once, a_loop_is_stopped_once,
         without_a_loop_there_are_no_tasks, a_loop_is_a_reference, a_loop_starts_again, a_busy_context,
         a_context_that_waits_below, many_starts_at_once, a_stopped_loop_answers_all_tasks,
-        a_stopped_context_answers_all_tasks, a_killed_context_answers_all_tasks, tasks_clean_up_when_the_loop_stops,
+        a_stopped_context_answers_all_tasks, a_killed_context_answers_all_tasks,
+        a_context_stops_without_its_thread, answers_in_line_are_small,
+        answers_of_every_kind_in_one_turn, tasks_clean_up_when_the_loop_stops,
         a_stubborn_task_does_not_hold_up_the_end, a_task_that_spins_does_not_hold_up_the_end,
         a_dead_owner_ends_the_loop, a_killed_loop_process_ends_the_loop, a_killed_loop_process_leaves_nothing,
         a_loop_that_is_killed_while_it_starts, a_context_that_stops_while_its_loop_starts,
@@ -241,6 +245,73 @@ a_killed_context_answers_all_tasks(Config) ->
     exit(Ctx, kill),
     answers([Spinning | Tasks], {error, context_stopped}),
     exited(Ctx, {error, context_stopped}).
+
+%% Which is in a C function that nothing interrupts. A task that waits, the one that runs, and those behind it.
+a_context_stops_without_its_thread(Config) ->
+    Ctx = with_loop(Config),
+    Waiting = pending(Ctx, 10),
+    {ok, Asleep} = py_context:submit(Ctx, busy, sleep, [self(), 3]),
+    ep_expect:message(<<"running">>),
+    Queued = pending(Ctx, 100),
+    Start = erlang:monotonic_time(millisecond),
+    ok = py_context:stop(Ctx),
+    answers(Waiting ++ [Asleep | Queued], {error, context_stopped}),
+    ?assert(erlang:monotonic_time(millisecond) - Start < 2500),
+    exited(Ctx, {error, context_stopped}).
+
+%% Small ones, large ones and failures, for several processes that look at nothing else meanwhile and collect garbage.
+answers_of_every_kind_in_one_turn(Config) ->
+    Ctx = with_loop(Config),
+    {ok, Asleep} = py_context:submit(Ctx, busy, sleep, [self(), 0.3]),
+    ep_expect:message(<<"running">>),
+    Running = [ep_background:start(fun() ->
+        Tasks = [{N, submit_kind(Ctx, Process, N)} || N <- lists:seq(1, 300)],
+        lists:foreach(fun({N, Task}) ->
+            receive {async_result, Task, Result} -> true = is_answer(Process, N, Result) end,
+            N rem 10 =:= 0 andalso erlang:garbage_collect()
+        end, Tasks)
+    end) || Process <- lists:seq(1, 8)],
+    _ = ep_background:results(Running),
+    ep_expect:message(<<"woke">>),
+    ep_expect:message({async_result, Asleep, {ok, <<"slept">>}}).
+
+submit_kind(Ctx, Process, N) ->
+    {Module, Function, Args} = case N rem 6 of
+        0 -> {builtins, int, [number(Process, N)]};
+        1 -> {builtins, bytes, [2000 + N]};
+        2 -> {coroutines, echo, [lists:seq(N, N + 300)]};
+        3 -> {coroutines, missing, []};
+        4 -> {coroutines, fail, [number(Process, N)]};
+        5 -> {coroutines, echo, [{Process, N, number(Process, N)}]}
+    end,
+    {ok, Task} = py_context:submit(Ctx, Module, Function, Args),
+    Task.
+
+is_answer(Process, N, Result) ->
+    case N rem 6 of
+        0 -> {error, {'ValueError', Text}} = Result, lists:suffix([$' | binary_to_list(number(Process, N))] ++ "'", Text);
+        1 -> {ok, binary:copy(<<0>>, 2000 + N)} =:= Result;
+        2 -> {ok, lists:seq(N, N + 300)} =:= Result;
+        3 -> {error, function_not_found} =:= Result;
+        4 -> {error, {'ValueError', binary_to_list(number(Process, N))}} =:= Result;
+        5 -> {ok, {Process, N, number(Process, N)}} =:= Result
+    end.
+
+number(Process, N) -> iolist_to_binary(io_lib:format("number ~b of ~b", [N, Process])).
+
+answers_in_line_are_small(Config) ->
+    Ctx = with_loop(Config),
+    Count = 20_000,
+    {Bytes, Tasks} = ep_ct:growth(fun() ->
+        Submitted = [begin
+             {ok, Task} = py_context:submit(Ctx, coroutines, echo, [{token, N, <<"of some text">>}]),
+             {N, Task}
+         end || N <- lists:seq(1, Count)],
+        ep_ct:wait_until(fun() -> lists:all(fun({_, Task}) -> py_nif:task_state(Task) =:= over end, Submitted) end),
+        Submitted
+    end),
+    [ep_expect:message({async_result, Task, {ok, {<<"token">>, N, <<"of some text">>}}}) || {N, Task} <- Tasks],
+    ?assert(Bytes < 1500 * Count, #{bytes => Bytes div Count}).
 
 tasks_clean_up_when_the_loop_stops(Config) ->
     Ctx = with_loop(Config),

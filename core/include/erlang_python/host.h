@@ -277,6 +277,8 @@ typedef struct ep_host {
        the request; and task_answer itself, without one. [any-thread] */
     ERL_NIF_TERM (*task_term)(ErlNifEnv *env, ep_task *task);
     ep_status (*task_end)(ep_task *task, ErlNifEnv *env, ERL_NIF_TERM result);
+    /* The same for a small result: what is sent is a copy, and `env` keeps its contents. [any-thread] */
+    ep_status (*task_end_copy)(ep_task *task, ErlNifEnv *env, ERL_NIF_TERM result);
 } ep_host;
 
 #ifdef __cplusplus

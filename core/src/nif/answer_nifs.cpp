@@ -96,8 +96,8 @@ template <size_t largest> ERL_NIF_TERM build(ErlNifEnv *env, int argc, const ERL
         result = make_exception(env, "OverflowError", form.why);
     }
     kept->flat.clear(0);
-    if (kept->env != nullptr) {
-        enif_clear_env(kept->env);
+    if (ErlNifEnv *used = kept->flat.used_env()) {
+        enif_clear_env(used);
     }
     return result;
 }

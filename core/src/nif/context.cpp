@@ -76,6 +76,7 @@ ep_interp *Context::run(ErlNifEnv *env, ERL_NIF_TERM ref) {
     ep_error error{};
     ep_interp *interp = nullptr;
     reply_env_ = enif_alloc_env();
+    task_env_ = enif_alloc_env();
     if (backend_->open(this, &options_, &interp, &error) != EP_OK) {
         announce(env, ref, make_error(env, make_binary(env, error.text)));
         stop(nullptr);
@@ -94,6 +95,7 @@ ep_interp *Context::run(ErlNifEnv *env, ERL_NIF_TERM ref) {
         if (Request *request = next(Admit::all)) {
             serve(request);
         } else {
+            forget_answers();
             detach();
             inbox_.wait();
         }
@@ -119,6 +121,7 @@ void Context::finish_thread() {
         answer_stopped(request, nullptr);
     }
     enif_free_env(reply_env_);
+    enif_free_env(task_env_);
     std::vector<Returned> lent;
     {
         std::lock_guard lock{release_mutex_};
@@ -147,6 +150,9 @@ void Context::stop(ErlNifEnv *caller) {
                 ErlNifEnv *env = enif_alloc_env();
                 send_result(request, caller, env, make_error(env, core().atoms.context_stopped));
                 enif_free_env(env);
+            }
+            if (request->task != nullptr) {
+                end_stopped(request->task, caller);
             }
         }
     }

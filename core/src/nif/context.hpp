@@ -111,8 +111,12 @@ private:
     static constexpr std::chrono::milliseconds alone_patience{10'000};
     // How many requests are served before others get a chance at the interpreter.
     static constexpr uint32_t attached_bound = 128;
-    // How many an event loop serves before its own work goes on.
+    // How many an event loop serves before its own work goes on, and how many when they are that quick.
     static constexpr uint32_t polled_bound = 64;
+    static constexpr uint32_t quick_polled_bound = 512;
+    static constexpr std::chrono::microseconds quick_polled_time{500};
+    // How many answers of tasks are kept before their memory is used again.
+    static constexpr uint32_t most_answers = 64;
 
     static void *thread_main(void *self);
     ep_interp *run(ErlNifEnv *env, ERL_NIF_TERM ref); // returns what is to be closed; nullptr: nothing
@@ -132,6 +136,9 @@ private:
     Frame make_frame(bool alone = false) noexcept; // for that
     void serve(Request *request);
     void work(Request *request);
+    ErlNifEnv *out_for(Request *request);
+    void done_with_out(ErlNifEnv *out);
+    void forget_answers();
     void finish(Request *request);
     bool park(Request *request, ERL_NIF_TERM failure);
     void send_outcome(Request *request, ErlNifEnv *out, ERL_NIF_TERM failure);
@@ -199,6 +206,9 @@ private:
     Clock::time_point last_move_; // when a wait on the stack last got its answer, or a request was served
     std::vector<Frame *> frames_;
     ErlNifEnv *reply_env_ = nullptr;
+    ErlNifEnv *task_env_ = nullptr; // for what tasks that follow each other are answered
+    bool task_env_busy_ = false;
+    uint32_t answers_ = 0; // how many are in task_env_
 };
 
 void destroy_context(ErlNifEnv *env, void *resource);

@@ -9,6 +9,15 @@
 
 namespace ep {
 
+namespace {
+
+ERL_NIF_TERM too_many_waits(ErlNifEnv *env) {
+    return make_exception(env, "RecursionError",
+                          "too many erlang.call() wait in this context, and none was answered for long");
+}
+
+} // namespace
+
 // The thread's part of erlang.call.
 void Context::call(ErlNifEnv *env, ERL_NIF_TERM name, ERL_NIF_TERM args, uint32_t flags, ep_answer *answer) {
     *answer = {};
@@ -168,6 +177,7 @@ ep_status Context::wait(Frame &frame) {
         } else if (deadline && frames_.size() >= crowded_depth && Clock::now() >= *deadline) {
             refuse_one();
         } else {
+            forget_answers();
             detach();
             inbox_.wait(frame.deadline && (!deadline || *frame.deadline < *deadline) ? frame.deadline : deadline);
         }
@@ -208,9 +218,10 @@ void Context::refuse_one() {
         return;
     }
     if (request->wants_reply() && request->state.reply()) {
-        send_result(request, nullptr, request->env,
-                    make_exception(request->env, "RecursionError",
-                                   "too many erlang.call() wait in this context, and none was answered for long"));
+        send_result(request, nullptr, request->env(), too_many_waits(request->env()));
+    }
+    if (request->task != nullptr) {
+        task_end(request->task, request->env(), too_many_waits(request->env()));
     }
     recycle(request, nullptr);
 }

@@ -130,7 +130,11 @@ void Context::serve_requests(uint32_t flags) {
     Frame frame = make_frame();
     begin_wait(frame);
     const Admit admit = polling_admits(flags);
-    for (uint32_t i = 0; i < polled_bound; ++i) {
+    const Clock::time_point begin = Clock::now();
+    auto goes_on = [=](uint32_t served) {
+        return served < polled_bound || (served < quick_polled_bound && Clock::now() < begin + quick_polled_time);
+    };
+    for (uint32_t i = 0; goes_on(i); ++i) {
         Request *request = next(admit);
         if (request == nullptr) {
             break;
@@ -138,6 +142,7 @@ void Context::serve_requests(uint32_t flags) {
         serve(request);
     }
     end_wait();
+    forget_answers();
     attach(); // one may have let go of the interpreter
 }
 

@@ -4,6 +4,8 @@
 #include "core.hpp"
 #include "handles.hpp"
 
+#include <utility>
+
 namespace ep {
 
 void Context::serve(Request *request) {
@@ -21,11 +23,11 @@ void Context::serve(Request *request) {
         }
         attach();
         if (request->interrupted.load()) { // while the thread waited for the interpreter
-            request->out = request->env;
+            request->out = request->env();
             request->result_is_flat = false;
-            request->result = make_error(request->env, core().atoms.interrupted);
+            request->result = make_error(request->env(), core().atoms.interrupted);
             if (request->task != nullptr) {
-                task_end(request->task, request->env, request->result);
+                task_end(request->task, request->env(), request->result);
             }
         } else {
             work(request);
@@ -40,14 +42,14 @@ void Context::drop(Request *request) {
         std::lock_guard lock{queue_mutex_};
         running_.pop_back();
     }
+    if (request->task != nullptr) {
+        give_up(request->task);
+    }
     recycle(request, nullptr);
 }
 
 void Context::work(Request *request) {
-    ErlNifEnv *out = request->reply_in_place() ? request->env : reply_env_;
-    if (out == reply_env_ && !frames_.empty()) {
-        out = take_env(); // a wait below this one may be building in the thread's own
-    }
+    ErlNifEnv *out = out_for(request);
     ep_request work{};
     work.size = sizeof work;
     work.op = request->op;
@@ -62,6 +64,34 @@ void Context::work(Request *request) {
     request->result = work.result;
     request->result_is_flat = work.result_kind == EP_RESULT_FLAT;
     request->out = out;
+    if (request->task != nullptr) {
+        keep_open(request->task, nullptr); // what it has started ends it
+    }
+}
+
+// Where a request's result is built.
+ErlNifEnv *Context::out_for(Request *request) {
+    if (request->op == EP_OP_TASK && !std::exchange(task_env_busy_, true)) {
+        return task_env_;
+    }
+    if (request->wants_reply() && request->reply_in_place()) {
+        return request->env();
+    }
+    // A wait below this one may be building in the thread's own.
+    return frames_.empty() ? reply_env_ : take_env();
+}
+
+void Context::done_with_out(ErlNifEnv *out) {
+    if (out == task_env_) {
+        task_env_busy_ = false;
+        if (++answers_ >= most_answers) {
+            forget_answers();
+        }
+    } else if (out == reply_env_) {
+        enif_clear_env(out);
+    } else {
+        give_env(out);
+    }
 }
 
 void Context::finish(Request *request) {
@@ -72,8 +102,9 @@ void Context::finish(Request *request) {
     if (request->polls) {
         waits_.fetch_sub(1);
     }
-    ErlNifEnv *out = request->op == Request::op_noop ? request->env : request->out;
-    const bool out_is_own = out == request->env;
+    // Once it is parked or recycled it is others'.
+    ErlNifEnv *const out = request->op == Request::op_noop ? request->env() : request->out;
+    const bool out_is_own = out == request->flat.used_env();
     release_slot(request, nullptr); // before the caller can look at the semaphore
     ERL_NIF_TERM failure = 0;
     if (stopping()) {
@@ -92,13 +123,19 @@ void Context::finish(Request *request) {
             parked = park(request, failure);
         } while (!parked && request->state.phase() == Phase::running);
     }
-    if (out == reply_env_) {
-        enif_clear_env(out);
-    } else if (!out_is_own) {
-        give_env(out);
+    if (!out_is_own) {
+        done_with_out(out);
     }
     if (!parked) {
         recycle(request, nullptr);
+    }
+}
+
+// What tasks were answered is copied, and may stay a while; not while the thread sleeps.
+void Context::forget_answers() {
+    if (answers_ != 0 && !task_env_busy_) {
+        enif_clear_env(task_env_);
+        answers_ = 0;
     }
 }
 

@@ -17,7 +17,9 @@ namespace ep {
 class Draft {
 public:
     // `tag` is Ref or {Ref, Ancestors}; `space_term` may be the atom undefined.
-    Draft(ErlNifEnv *env, Context *context, ERL_NIF_TERM tag, ERL_NIF_TERM space_term, uint32_t flags, uint64_t budget)
+    // `task`: what it does is for that one, which is of the context.
+    Draft(ErlNifEnv *env, Context *context, ERL_NIF_TERM tag, ERL_NIF_TERM space_term, uint32_t flags, uint64_t budget,
+          Task *task = nullptr)
         : env_(env), ref_(tag), flags_(flags) {
         int arity = 0;
         const ERL_NIF_TERM *parts = nullptr;
@@ -44,7 +46,7 @@ public:
             failure_ = make_error(env, core().atoms.context_stopped);
             return;
         }
-        request_ = take_request(context, space);
+        request_ = take_request(context, space, task);
         if (request_ == nullptr) {
             failure_ = make_error(env, enif_make_atom(env, "system_limit"));
             return;
@@ -97,14 +99,6 @@ public:
         value(term);
     }
 
-    // What it does is for that task.
-    void task(Task *task) {
-        if (request_ != nullptr) {
-            enif_keep_resource(task);
-            request_->task = task;
-        }
-    }
-
     // Sends it off. The handle, an error tuple, or the atom ancestry.
     ERL_NIF_TERM dispatch(uint32_t op) {
         if (failure_ != 0) {
@@ -120,7 +114,7 @@ public:
         request->op = op;
         request->flags = flags_;
         if (request->wants_reply()) {
-            request->ref = enif_make_copy(request->env, ref_);
+            request->ref = enif_make_copy(request->env(), ref_);
         }
         enif_self(env_, &request->caller);
         const uint64_t handle = request->handle();

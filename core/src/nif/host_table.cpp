@@ -156,6 +156,7 @@ constexpr ep_host table{
     waker_done,
     task_term,
     task_end,
+    task_end_copy,
 };
 
 } // namespace

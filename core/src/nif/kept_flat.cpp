@@ -7,16 +7,13 @@
 namespace ep {
 
 KeptFlat::~KeptFlat() {
-    if (env != nullptr) {
+    if (ErlNifEnv *env = flat.used_env()) {
         enif_free_env(env);
     }
 }
 
 ERL_NIF_TERM make_kept_flat(ErlNifEnv *env, const ep_flat &value) {
     auto *kept = new (enif_alloc_resource(core().types.flat, sizeof(KeptFlat))) KeptFlat;
-    if (value.term_count > 0) {
-        kept->open();
-    }
     kept->flat.assign(value);
     ERL_NIF_TERM term = enif_make_resource(env, kept);
     enif_release_resource(kept);

@@ -39,21 +39,19 @@ bool request_granted(Semaphore::Waiter *waiter, void *environment) {
     return taken;
 }
 
-void Parcel::open() {
-    if (env == nullptr) {
-        env = enif_alloc_env();
-    }
-    flat.use_env(env);
-}
-
 void Parcel::empty(uint32_t index) {
     // The first ones are used all the time, and large blocks cost the system's memory calls in a BEAM (it tells malloc
     // to map and unmap each); a burst of many must not keep what it needed.
     flat.clear(index < 8 ? 256 * 1024 : index < 64 ? 16 * 1024 : 1024);
-    enif_clear_env(env);
-    if (index >= 1024) {
+    ErlNifEnv *env = flat.used_env();
+    if (env == nullptr) {
+        return;
+    }
+    if (index < 1024) {
+        enif_clear_env(env);
+    } else {
         enif_free_env(env);
-        env = nullptr;
+        flat.use_env(nullptr);
     }
 }
 
@@ -61,23 +59,26 @@ uint64_t Request::handle() const noexcept {
     return (state.generation() & generation_mask) << index_bits | index;
 }
 
-Request *take_request(Context *context, Space *space) {
+Request *take_request(Context *context, Space *space, Task *task) {
     Request *request = core().requests.take();
     if (request == nullptr) {
         return nullptr;
     }
-    request->open();
     request->kind = request_message;
     request->granted = request_granted;
     request->ancestor_count = 0;
     request->context = context;
     request->space = space;
-    request->task = nullptr;
+    request->task = task;
     request->has_slot = false;
     request->polls = false;
     request->interrupted.store(false, std::memory_order_relaxed); // published by the push
     request->interrupt_again = {};
-    enif_keep_resource(context);
+    if (task != nullptr) {
+        enif_keep_resource(task);
+    } else {
+        enif_keep_resource(context);
+    }
     if (space != nullptr) {
         enif_keep_resource(space);
     }
@@ -105,8 +106,9 @@ void recycle(Request *request, ErlNifEnv *caller) {
     }
     if (task != nullptr) {
         enif_release_resource(task);
+    } else {
+        enif_release_resource(context);
     }
-    enif_release_resource(context);
 }
 
 Reply *take_reply(uint64_t frame, ep_status status) {
@@ -114,7 +116,6 @@ Reply *take_reply(uint64_t frame, ep_status status) {
     if (reply == nullptr) {
         return nullptr;
     }
-    reply->open();
     reply->kind = reply_message;
     reply->frame = frame;
     reply->status = status;
@@ -164,18 +165,21 @@ Request *find_request(uint64_t handle, uint64_t &generation) {
 }
 
 void send_result(Request *request, ErlNifEnv *caller, ErlNifEnv *env, ERL_NIF_TERM result) {
-    ERL_NIF_TERM ref = env == request->env ? request->ref : enif_make_copy(env, request->ref);
+    ERL_NIF_TERM ref = env == request->env() ? request->ref : enif_make_copy(env, request->ref);
     enif_send(caller, &request->caller, env, enif_make_tuple2(env, ref, result));
 }
 
 void send_flat(Request *request, ErlNifEnv *env, ERL_NIF_TERM kept) {
-    ERL_NIF_TERM ref = env == request->env ? request->ref : enif_make_copy(env, request->ref);
+    ERL_NIF_TERM ref = env == request->env() ? request->ref : enif_make_copy(env, request->ref);
     enif_send(nullptr, &request->caller, env, enif_make_tuple3(env, ref, core().atoms.flat, kept));
 }
 
 void answer_stopped(Request *request, ErlNifEnv *caller) {
     if (request->wants_reply() && request->state.reply()) {
-        send_result(request, caller, request->env, make_error(request->env, core().atoms.context_stopped));
+        send_result(request, caller, request->env(), make_error(request->env(), core().atoms.context_stopped));
+    }
+    if (request->task != nullptr) {
+        end_stopped(request->task, caller);
     }
     recycle(request, caller);
 }

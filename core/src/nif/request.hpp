@@ -24,11 +24,12 @@ enum MessageKind : uint32_t { request_message, reply_message, wake_message };
 
 // Values in flight, and the environment for what of them are terms.
 struct Parcel {
-    ErlNifEnv *env = nullptr; // made at the first use, cleared between uses
     FlatWriter flat;
 
-    void open();                // before use
-    void empty(uint32_t index); // after it; the higher the index in its pool, the less memory is kept
+    // Made at the first use, cleared between uses.
+    ErlNifEnv *env() { return flat.env(); }
+    // The higher the index in its pool, the less memory is kept.
+    void empty(uint32_t index);
 };
 
 // One piece of work for a context. Filled in by the submitting process, then owned in turn by the semaphore's line, an
@@ -47,19 +48,19 @@ struct Request final : Message, Semaphore::Waiter, Parcel {
     static constexpr uint32_t most_ancestors = 8;
     ErlNifPid ancestors[most_ancestors]{}; // processes that started the caller, as far as it said
     uint32_t ancestor_count = 0;
-    ERL_NIF_TERM ref = 0;              // lives in env
-    Context *context = nullptr;        // a counted reference
+    ERL_NIF_TERM ref = 0;              // lives in env()
+    Context *context = nullptr;        // a counted reference, unless `task` has one
     Space *space = nullptr;            // a counted reference, or nullptr for the context's own namespace
     Task *task = nullptr;              // a counted reference: who wants the result of EP_OP_TASK, if anybody
     std::atomic<bool> has_slot{false}; // of the semaphore; whoever clears it gives it back
     std::atomic<bool> interrupted{false};
     std::chrono::steady_clock::time_point interrupt_again{}; // guarded by the context's queue_mutex_ while it runs
-    ErlNifEnv *out = nullptr;    // where the backend built the result: env, or another that the thread has
+    ErlNifEnv *out = nullptr;    // where the backend built the result: env(), or another that the thread has
     ERL_NIF_TERM result = 0;     // written by the backend
     bool polls = false;          // it runs an event loop; written by the context's thread, with its queue_mutex_
     bool result_is_flat = false; // result is a KeptFlat: the caller builds {ok, Value}
 
-    // Nothing but `ref` and small terms is in env: the answer may be built there and leave with it.
+    // Nothing but `ref` and small terms is in env(): the answer may be built there and leave with it.
     bool reply_in_place() const noexcept { return flat.view().term_count == 0; }
     uint64_t handle() const noexcept;
     bool wants_reply() const noexcept { return (flags & 2u) == 0; }
@@ -77,7 +78,7 @@ struct Reply final : Message, Parcel {
 bool request_granted(Semaphore::Waiter *waiter, void *environment);
 
 // From the pool, empty and open; nullptr when it is exhausted. `context` and `space` are kept until recycle().
-Request *take_request(Context *context, Space *space);
+Request *take_request(Context *context, Space *space, Task *task);
 // Gives everything back: the slot, the references, the memory. `caller` as for HostProcess.
 void recycle(Request *request, ErlNifEnv *caller);
 // Gives only the slot back.

@@ -9,10 +9,31 @@ namespace ep {
 
 namespace {
 
-// To a creator that may be gone.
-void send(ErlNifEnv *caller, Task *task, ErlNifEnv *env, ERL_NIF_TERM ref, ERL_NIF_TERM result) {
-    enif_send(caller, &task->creator, env, enif_make_tuple3(env, core().atoms.async_result, ref, result));
+ERL_NIF_TERM make_message(ErlNifEnv *env, Task *task, ERL_NIF_TERM result) {
+    return enif_make_tuple3(env, core().atoms.async_result, enif_make_resource(env, task), result);
+}
+
+// To a creator that may be gone. `env` is sent.
+void send(ErlNifEnv *caller, Task *task, ErlNifEnv *env, ERL_NIF_TERM result) {
+    enif_send(caller, &task->creator, env, make_message(env, task, result));
+    enif_clear_env(env); // it still points into what is the receiver's now
     task->ended();
+}
+
+void send_stopped(ErlNifEnv *caller, Task *task, ErlNifEnv *env) {
+    send(caller, task, env, make_error(env, core().atoms.context_stopped));
+}
+
+// Ends the task by a message that `send` sends. The message may take the last reference.
+template <class Send> ep_status end(Task *task, Send send) {
+    if (!task->end()) {
+        return EP_FAILED;
+    }
+    enif_keep_resource(task);
+    send();
+    task->context->tasks().remove(task);
+    enif_release_resource(task);
+    return EP_OK;
 }
 
 Task *task_of(ErlNifEnv *env, ERL_NIF_TERM term) {
@@ -27,6 +48,11 @@ bool TaskList::add(Task *task) {
     if (closed_) {
         return false;
     }
+    // Whoever ends it looks at `listed` after that, and here it is looked at the other way round: one of the two sees
+    // the other. It is in the list already, is put in, or was not open any more.
+    if (task->listed.exchange(true) || task->state.load() != Task::State::open) {
+        return true;
+    }
     enif_keep_resource(task);
     task->after = first_;
     if (first_ != nullptr) {
@@ -37,6 +63,9 @@ bool TaskList::add(Task *task) {
 }
 
 void TaskList::remove(Task *task) {
+    if (!task->listed.load()) {
+        return;
+    }
     {
         std::lock_guard lock{mutex_};
         if (task->before != nullptr) {
@@ -44,7 +73,7 @@ void TaskList::remove(Task *task) {
         } else if (first_ == task) {
             first_ = task->after;
         } else {
-            return; // close() has it
+            return; // close() has it, or it was left out
         }
         if (task->after != nullptr) {
             task->after->before = task->before;
@@ -72,8 +101,7 @@ void TaskList::close(ErlNifEnv *caller) {
     while (task != nullptr) {
         Task *after = task->after; // nobody else changes it: whoever ends the task finds it in no list
         if (task->end()) {
-            send(caller, task, env, enif_make_resource(env, task), make_error(env, core().atoms.context_stopped));
-            enif_clear_env(env);
+            send_stopped(caller, task, env);
         }
         enif_release_resource(task);
         task = after;
@@ -87,9 +115,22 @@ Task *make_task(ErlNifEnv *env, Context *context, ERL_NIF_TERM &term) {
     Counters::add(core().counters.tasks, 1);
     enif_self(env, &task->creator);
     term = enif_make_resource(env, task);
-    const bool added = context->tasks().add(task);
-    enif_release_resource(task);
-    return added ? task : nullptr;
+    return task;
+}
+
+void keep_open(Task *task, ErlNifEnv *caller) {
+    if (task->state.load() == Task::State::open && !task->context->tasks().add(task)) {
+        end_stopped(task, caller);
+    }
+}
+
+void end_stopped(Task *task, ErlNifEnv *caller) {
+    if (task->state.load() != Task::State::open) {
+        return;
+    }
+    ErlNifEnv *env = enif_alloc_env();
+    end(task, [=] { send_stopped(caller, task, env); });
+    enif_free_env(env);
 }
 
 bool give_up(Task *task) {
@@ -112,14 +153,19 @@ ERL_NIF_TERM task_term(ErlNifEnv *env, ep_task *task) {
 
 ep_status task_end(ep_task *which, ErlNifEnv *env, ERL_NIF_TERM result) {
     auto *task = static_cast<Task *>(which);
-    if (!task->end()) {
-        return EP_FAILED;
+    const ep_status status = end(task, [=] { send(nullptr, task, env, result); });
+    if (status != EP_OK) {
+        enif_clear_env(env);
     }
-    enif_keep_resource(task); // the message may take the last reference
-    send(nullptr, task, env, enif_make_resource(env, task), result);
-    task->context->tasks().remove(task);
-    enif_release_resource(task);
-    return EP_OK;
+    return status;
+}
+
+ep_status task_end_copy(ep_task *which, ErlNifEnv *env, ERL_NIF_TERM result) {
+    auto *task = static_cast<Task *>(which);
+    return end(task, [=] {
+        enif_send(nullptr, &task->creator, nullptr, make_message(env, task, result));
+        task->ended();
+    });
 }
 
 int32_t task_is_open(ErlNifEnv *env, ERL_NIF_TERM term) {

@@ -15,7 +15,8 @@ namespace ep {
 class Context;
 
 // One result that will come: a message to the process that made the task, or nothing once that has given it up. The
-// memory is a NIF resource; the context's list holds it as long as it is open.
+// memory is a NIF resource. Until it is over it is in the hands of the request that is to end it, and when that has left it
+// open, in the context's list, so that it ends with the context at the latest.
 struct Task : ep_task {
     explicit Task(Context *of) noexcept : context(of) {}
 
@@ -23,7 +24,8 @@ struct Task : ep_task {
     ErlNifPid creator{}; // who gets the result
     enum class State : uint8_t { open, ending, over };
     std::atomic<State> state{State::open};
-    Task *before = nullptr; // both guarded by TaskList::mutex_
+    std::atomic<bool> listed{false}; // may be in the list
+    Task *before = nullptr;          // both guarded by TaskList::mutex_
     Task *after = nullptr;
 
     // Of all who want to end it exactly one does.
@@ -35,12 +37,12 @@ struct Task : ep_task {
     void ended() noexcept { state.store(State::over); }
 };
 
-// The open tasks of a context. They all end with it. Any thread.
+// The open tasks of a context that no request has. They all end with it. Any thread.
 class TaskList {
 public:
-    // False when the context is stopping.
+    // One that is over is left out. False when the context is stopping.
     bool add(Task *task);
-    // By whoever has ended it.
+    // By whoever has ended it, in the list or not.
     void remove(Task *task);
     // Answers all with {error, context_stopped}; no more are added.
     void close(ErlNifEnv *caller);
@@ -51,8 +53,12 @@ private:
     bool closed_ = false;   // guarded by mutex_
 };
 
-// A task of the calling process; nullptr when the context is stopping.
+// A task of the calling process, in no list. The caller has a reference, as the term has.
 Task *make_task(ErlNifEnv *env, Context *context, ERL_NIF_TERM &term);
+// Puts one that is open into the list of its context; when that is stopping, ends it with {error, context_stopped}.
+void keep_open(Task *task, ErlNifEnv *caller);
+// {error, context_stopped}, unless it is over.
+void end_stopped(Task *task, ErlNifEnv *caller);
 // Nothing will be sent. False: too late.
 bool give_up(Task *task);
 
@@ -61,6 +67,8 @@ ep_status task_answer(ErlNifEnv *env, ERL_NIF_TERM task, ERL_NIF_TERM result);
 int32_t task_is_open(ErlNifEnv *env, ERL_NIF_TERM task);
 ERL_NIF_TERM task_term(ErlNifEnv *env, ep_task *task);
 ep_status task_end(ep_task *task, ErlNifEnv *env, ERL_NIF_TERM result);
+// The message is a copy, and `env` stays as it is, but for what is added to it.
+ep_status task_end_copy(ep_task *task, ErlNifEnv *env, ERL_NIF_TERM result);
 
 void destroy_task(ErlNifEnv *env, void *resource);
 

@@ -15,22 +15,29 @@ Task *get_task(ErlNifEnv *env, ERL_NIF_TERM term) {
     return get_resource<Task>(env, term, core().types.task);
 }
 
-// Gives a task up that was not submitted.
-class Unsubmitted {
+// A new task of the calling process. Given up in the end, unless something else is to end it.
+class NewTask {
 public:
-    explicit Unsubmitted(Task *task) noexcept : task_(task) {}
-    ~Unsubmitted() { drop(); }
-    Unsubmitted(const Unsubmitted &) = delete;
-    Unsubmitted &operator=(const Unsubmitted &) = delete;
-    void keep() noexcept { task_ = nullptr; }
-    // False: a context that has stopped meanwhile has answered it.
-    bool drop() {
-        Task *task = std::exchange(task_, nullptr);
-        return task == nullptr || give_up(task);
+    NewTask(ErlNifEnv *env, Context *context) : task_(make_task(env, context, term_)) {}
+    ~NewTask() {
+        if (!kept_) {
+            give_up(task_);
+        }
+        enif_release_resource(task_);
+    }
+    NewTask(const NewTask &) = delete;
+    NewTask &operator=(const NewTask &) = delete;
+    Task *get() const noexcept { return task_; }
+    ERL_NIF_TERM term() const noexcept { return term_; }
+    ERL_NIF_TERM keep() noexcept {
+        kept_ = true;
+        return term_;
     }
 
 private:
+    ERL_NIF_TERM term_ = 0;
     Task *task_;
+    bool kept_ = false;
 };
 
 // Takes no slot, and callbacks run in processes of their own.
@@ -39,9 +46,10 @@ constexpr uint32_t submission = EP_NO_REPLY | Request::callbacks_elsewhere | Req
 // A request for the loop of a context; `ref` is any reference. Module, Function, Args, Kwargs
 class Submission : public Draft {
 public:
-    Submission(ErlNifEnv *env, Context *context, ERL_NIF_TERM ref, uint32_t flags, uint64_t budget,
+    Submission(ErlNifEnv *env, Context *context, ERL_NIF_TERM ref, Task *task, uint64_t budget,
                const ERL_NIF_TERM argv[])
-        : Draft(env, context, ref, core().atoms.undefined, submission | flags, budget) {
+        : Draft(env, context, ref, core().atoms.undefined, submission | (task != nullptr ? Request::part_of_task : 0),
+                budget, task) {
         name(argv[0]);
         name(argv[1]);
         list(argv[2]);
@@ -64,26 +72,13 @@ void check_operands(ErlNifEnv *env, const ERL_NIF_TERM argv[]) {
 template <uint64_t budget> ERL_NIF_TERM submit(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     auto *context = get_resource<Context>(env, argv[0], core().types.context);
     check_operands(env, argv + 1); // before there is a task
-    ERL_NIF_TERM ref = 0;
-    Task *task = make_task(env, context, ref);
-    if (task == nullptr) {
-        return make_error(env, core().atoms.context_stopped);
-    }
-    Unsubmitted unsubmitted{task};
     {
-        Submission draft{env, context, ref, Request::part_of_task, budget, argv + 1};
-        draft.task(task);
+        NewTask task{env, context};
+        Submission draft{env, context, task.term(), task.get(), budget, argv + 1};
         if (!draft.over_budget()) {
             ERL_NIF_TERM submitted = draft.dispatch(EP_OP_TASK);
-            if (enif_is_number(env, submitted)) {
-                unsubmitted.keep();
-                return ref;
-            }
-            return unsubmitted.drop() ? submitted : ref;
+            return enif_is_number(env, submitted) ? task.keep() : submitted;
         }
-    }
-    if (!unsubmitted.drop()) {
-        return ref;
     }
     return on_dirty_scheduler(env, "submit_task", guarded<submit<no_budget>>, argc, argv);
 }
@@ -92,7 +87,7 @@ template <uint64_t budget> ERL_NIF_TERM submit(ErlNifEnv *env, int argc, const E
 template <uint64_t budget> ERL_NIF_TERM spawn(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     auto *context = get_resource<Context>(env, argv[1], core().types.context);
     {
-        Submission draft{env, context, argv[0], 0, budget, argv + 2};
+        Submission draft{env, context, argv[0], nullptr, budget, argv + 2};
         if (!draft.over_budget()) {
             ERL_NIF_TERM submitted = draft.dispatch(EP_OP_TASK);
             return enif_is_number(env, submitted) ? core().atoms.ok : submitted;
@@ -108,9 +103,12 @@ Nif spawn_task = guarded<spawn<scheduler_budget>>;
 
 // A task nobody has submitted. {error, context_stopped} or the reference.
 ERL_NIF_TERM nif_task_new(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {
-    ERL_NIF_TERM ref = 0;
     auto *context = get_resource<Context>(env, argv[0], core().types.context);
-    return make_task(env, context, ref) != nullptr ? ref : make_error(env, core().atoms.context_stopped);
+    NewTask task{env, context};
+    if (!context->tasks().add(task.get())) {
+        return make_error(env, core().atoms.context_stopped);
+    }
+    return task.keep();
 }
 
 ERL_NIF_TERM nif_task_give_up(ErlNifEnv *env, int, const ERL_NIF_TERM argv[]) {

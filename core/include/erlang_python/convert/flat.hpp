@@ -76,9 +76,16 @@ private:
 // Records values. What decode() drives.
 class FlatWriter {
 public:
-    // Where terms go that cannot be bytes. Borrowed; set before use.
+    // Where terms go that cannot be bytes. Borrowed; set before use. Without one an environment is made for the first
+    // such term, and is the user's from then on.
     void use_env(ErlNifEnv *env) noexcept { env_ = env; }
-    ErlNifEnv *env() const noexcept { return env_; }
+    ErlNifEnv *env() {
+        if (env_ == nullptr) {
+            env_ = enif_alloc_env();
+        }
+        return env_;
+    }
+    ErlNifEnv *used_env() const noexcept { return env_; }
 
     void tag(ep_tag tag) { *bytes_.extend(1) = static_cast<unsigned char>(tag); }
     void integer(int64_t value) { tagged(EP_TAG_INT, value); }
@@ -118,7 +125,7 @@ public:
             return;
         }
         ERL_NIF_TERM term;
-        unsigned char *place = enif_make_new_binary(env_, size, &term);
+        unsigned char *place = enif_make_new_binary(env(), size, &term);
         if (place == nullptr) {
             throw std::bad_alloc{};
         }
@@ -127,7 +134,7 @@ public:
     }
 
     // A term that stays a term: copied, and named by its number.
-    void term(ep_tag tag, ERL_NIF_TERM term) { own_term(tag, enif_make_copy(env_, term)); }
+    void term(ep_tag tag, ERL_NIF_TERM term) { own_term(tag, enif_make_copy(env(), term)); }
 
     // The same for one that lives in env() already.
     void own_term(ep_tag tag, ERL_NIF_TERM copy) {
@@ -176,7 +183,7 @@ public:
         terms_.truncate(0);
         copy_bytes(bytes_.extend(other.bytes.size), other.bytes.data, other.bytes.size);
         for (size_t i = 0; i < other.term_count; ++i) {
-            ERL_NIF_TERM copy = enif_make_copy(env_, other.terms[i]);
+            ERL_NIF_TERM copy = enif_make_copy(env(), other.terms[i]);
             std::memcpy(terms_.extend(sizeof copy), &copy, sizeof copy);
         }
     }
