@@ -9,9 +9,9 @@ namespace ep {
 
 namespace {
 
-ERL_NIF_TERM outcome(ep_interp &interp, ep_request &request, TaskAnswer *answer = nullptr) noexcept {
+ERL_NIF_TERM outcome(ep_interp &interp, ep_request &request, TaskRun *run = nullptr) noexcept {
     try {
-        ERL_NIF_TERM result = Service{interp, request, answer}.run();
+        ERL_NIF_TERM result = Service{interp, request, run}.run();
         PyErr_Clear(); // an asynchronous exception may have been raised by what cleaned up
         return result;
     } catch (const py::Raised &) {
@@ -21,26 +21,26 @@ ERL_NIF_TERM outcome(ep_interp &interp, ep_request &request, TaskAnswer *answer 
         PyErr_SetString(PyExc_RuntimeError, error.what());
     }
     request.result_kind = EP_RESULT_TERM;
-    if (answer != nullptr) {
-        answer->small = false;
-        answer->large.reset();
+    if (run != nullptr) {
+        run->small = false;
+        run->large.reset();
     }
     ERL_NIF_TERM error = take_error(request.out, *interp.interpreter);
     PyErr_Clear();
     return error;
 }
 
-void serve_task(ep_interp &interp, ep_request &request) noexcept {
+void serve_task(ep_interp &interp, ep_request &request, TaskLoop *loop) noexcept {
     Printing printing{interp};
-    TaskAnswer answer;
-    const ERL_NIF_TERM result = outcome(interp, request, &answer);
+    TaskRun run{loop};
+    const ERL_NIF_TERM result = outcome(interp, request, &run);
     if (result != 0 && request.task != nullptr) {
-        if (answer.large) {
-            engine().host->task_end(request.task, answer.large->get(), result);
+        if (run.large) {
+            engine().host->task_end(request.task, run.large->get(), result);
         } else {
             engine().host->task_end_copy(request.task, request.out, result);
         }
-        if (!answer.small) {
+        if (!run.small) {
             enif_clear_env(request.out); // of what large or failed ones have left there
         }
     }
@@ -49,8 +49,8 @@ void serve_task(ep_interp &interp, ep_request &request) noexcept {
 
 // Between two callbacks of the loop, as nearly always: it goes on to be asyncio's running one, with no task. To set it
 // aside and back would take longer than a function takes.
-void serve_task(ep_interp &interp, ep_request &request, const TaskLoop &running) noexcept {
-    serve_task(interp, request);
+void serve_task_between(ep_interp &interp, ep_request &request, TaskLoop &running) noexcept {
+    serve_task(interp, request, &running);
     if (was_interrupted(interp)) { // perhaps in a loop of its own that was about to say that it runs no more
         forget_running_loop();
     }
@@ -65,7 +65,7 @@ void serve(ep_interp *interp, ep_request *request) noexcept {
     const bool is_task = request->op == EP_OP_TASK;
     const std::shared_ptr<TaskLoop> tasks = is_task ? interp->task_loop : nullptr; // the task may end it
     if (tasks && running.between_callbacks()) {
-        serve_task(*interp, *request, *tasks);
+        serve_task_between(*interp, *request, *tasks);
         return;
     }
     LoopBelow loop{*interp, running.nested()};
@@ -73,7 +73,7 @@ void serve(ep_interp *interp, ep_request *request) noexcept {
         if (tasks) {
             tasks->set_running(true);
         }
-        serve_task(*interp, *request);
+        serve_task(*interp, *request, tasks.get());
         if (tasks) {
             tasks->set_running(false);
         }

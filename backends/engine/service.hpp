@@ -12,18 +12,19 @@ namespace ep {
 // Larger results are built by the process that waits for them: on its own heap, and without the GIL.
 inline constexpr size_t largest_built_here = 1024;
 
-// Where the answer of a task is: a small one in the request's `out`, from which it can be copied.
-struct TaskAnswer {
+// What a task is for, and where its answer is: a small one in the request's `out`, from which it can be copied.
+struct TaskRun {
+    TaskLoop *loop; // whoever runs the task holds it; nullptr: the context has none
     bool small = false;
-    std::optional<HostEnv> large;
+    std::optional<HostEnv> large = std::nullopt;
 };
 
 class Service {
 public:
-    Service(ep_interp &interp, ep_request &request, TaskAnswer *answer)
+    Service(ep_interp &interp, ep_request &request, TaskRun *run)
         : interp_(interp),
           request_(request),
-          answer_(answer),
+          run_(run),
           reader_(request.input),
           builder_(*interp.interpreter, &interp.atoms) {}
 
@@ -224,7 +225,7 @@ private:
         if ((request_.flags & EP_RETURN_OBJECT) != 0) {
             return enif_make_tuple2(request_.out, engine().ok, keep(std::move(object)));
         }
-        ScratchWriter writer{request_.out};
+        ScratchWriter writer{request_.out, &interp_};
         record(*writer, *interp_.interpreter, object.get());
         const ep_flat flat = writer->view();
         if (flat.bytes.size > largest_built_here) {
@@ -236,8 +237,8 @@ private:
 
     // What the task is to be answered; 0: that comes later.
     ERL_NIF_TERM task() {
-        const std::shared_ptr<TaskLoop> tasks = interp_.task_loop; // the function may end it
-        if (!tasks || !tasks->open()) {
+        TaskLoop *const tasks = run_->loop;
+        if (tasks == nullptr || !tasks->open()) {
             return enif_make_tuple2(request_.out, engine().error, enif_make_atom(request_.out, "loop_stopped"));
         }
         py::Ref module = name();
@@ -265,11 +266,11 @@ private:
         if (request_.task == nullptr) {
             return 0;
         }
-        ScratchWriter writer{request_.out};
+        ScratchWriter writer{request_.out, &interp_};
         record(*writer, *interp_.interpreter, object.get());
         const ep_flat flat = writer->view();
-        answer_->small = is_small(flat);
-        ErlNifEnv *env = answer_->small ? request_.out : answer_->large.emplace().get();
+        run_->small = is_small(flat);
+        ErlNifEnv *env = run_->small ? request_.out : run_->large.emplace().get();
         return enif_make_tuple2(env, engine().ok, build(env, flat));
     }
 
@@ -290,7 +291,7 @@ private:
 
     ep_interp &interp_;
     ep_request &request_;
-    TaskAnswer *answer_;
+    TaskRun *run_;
     FlatReader reader_;
     Builder builder_;
 };

@@ -323,10 +323,9 @@ ERL_NIF_TERM encode(ErlNifEnv *env, Interpreter &interpreter, PyObject *object) 
     return build(env, writer->view());
 }
 
-ScratchWriter::ScratchWriter(ErlNifEnv *env) {
-    ep_interp *interp = current_interp();
-    if (interp != nullptr) {
-        writer_ = std::move(interp->spare_writer);
+ScratchWriter::ScratchWriter(ErlNifEnv *env, ep_interp *interp) : interp_(interp) {
+    if (interp_ != nullptr) {
+        writer_ = std::move(interp_->spare_writer);
     }
     if (writer_ == nullptr) {
         writer_ = std::make_unique<FlatWriter>();
@@ -335,9 +334,9 @@ ScratchWriter::ScratchWriter(ErlNifEnv *env) {
 }
 
 ScratchWriter::~ScratchWriter() {
-    if (ep_interp *interp = current_interp()) {
+    if (interp_ != nullptr) {
         writer_->clear(256 * 1024);
-        interp->spare_writer = std::move(writer_);
+        interp_->spare_writer = std::move(writer_);
     }
 }
 

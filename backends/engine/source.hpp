@@ -80,7 +80,9 @@ ERL_NIF_TERM encode(ErlNifEnv *env, Interpreter &interpreter, PyObject *object);
 // A writer, from the context's spare ones or a new one. Its terms go to `env`.
 class ScratchWriter {
 public:
-    explicit ScratchWriter(ErlNifEnv *env);
+    explicit ScratchWriter(ErlNifEnv *env) : ScratchWriter(env, current_interp()) {}
+    // `interp`: that of the thread; nullptr: it is no context's.
+    ScratchWriter(ErlNifEnv *env, ep_interp *interp);
     ~ScratchWriter();
     ScratchWriter(const ScratchWriter &) = delete;
     ScratchWriter &operator=(const ScratchWriter &) = delete;
@@ -88,6 +90,7 @@ public:
     FlatWriter *operator->() const noexcept { return writer_.get(); }
 
 private:
+    ep_interp *interp_;
     std::unique_ptr<FlatWriter> writer_;
 };
 

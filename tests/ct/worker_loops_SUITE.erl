@@ -65,6 +65,7 @@ a_context_that_stops_between_two_requests(Config) ->
          Ctx = ep_fresh_context:start(),
          ok = py_context:start_loop(Ctx),
          {ok, Task} = py_context:submit(Ctx, asyncio, sleep, [60]),
+         {ok, 4.0} = py:call(Ctx, math, sqrt, [16]), % so that the task is asleep, and the loop is what is interrupted
          [Process] = [Pid || {_, Pid, _, _} <- supervisor:which_children(py_loop_sup),
                              {monitors, Those} <- [process_info(Pid, monitors)],
                              lists:member({process, self()}, Those)],

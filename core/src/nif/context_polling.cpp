@@ -132,7 +132,8 @@ void Context::serve_requests(uint32_t flags) {
     const Admit admit = polling_admits(flags);
     const Clock::time_point begin = Clock::now();
     auto goes_on = [=](uint32_t served) {
-        return served < polled_bound || (served < quick_polled_bound && Clock::now() < begin + quick_polled_time);
+        return served % polled_bound != 0 || served == 0 ||
+               (served < quick_polled_bound && Clock::now() < begin + quick_polled_time);
     };
     for (uint32_t i = 0; goes_on(i); ++i) {
         Request *request = next(admit);
