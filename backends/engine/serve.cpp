@@ -40,9 +40,9 @@ void serve_task(ep_interp &interp, ep_request &request, TaskLoop *loop) noexcept
         } else {
             engine().host->task_end_copy(request.task, request.out, result);
         }
-        if (!run.small) {
-            enif_clear_env(request.out); // of what large or failed ones have left there
-        }
+    }
+    if (result != 0 && !run.small) {
+        enif_clear_env(request.out); // of what large or failed ones have left there
     }
     request.result = engine().ok;
 }

@@ -72,6 +72,7 @@ uint32_t Context::poll(Request *request, ep_sleep sleep, void *argument, int64_t
             if (had_slot) {
                 release_slot(request, nullptr);
             }
+            forget_answers();
             detach();
             int error = 0;
             const bool came = woken_ && !stopping() && inbox_.spin();
