@@ -101,8 +101,9 @@ drive(Context, Call, Stream, Owner) ->
         {error, _} = Error -> Error;
         context_stopped -> {error, context_stopped}
     end,
-    _ = Outcome =:= silent orelse (Owner ! {py_stream, Stream, Outcome}),
-    py_nif:store_close(Stream).
+    %% First: a context that was stopped may still be at a step, and must not get credit any more.
+    ok = py_nif:store_close(Stream),
+    Outcome =:= silent orelse (Owner ! {py_stream, Stream, Outcome}).
 
 iterate(Context, {ok, Items}, Stream, Owner) ->
     case python(Context, step, [Items, Stream, Owner]) of

@@ -360,7 +360,11 @@ a_stream_ends_with_its_context(_Config) ->
     [0, 1, 2] = [data(Ref) || _ <- [1, 2, 3]],
     ok = py_context:stop(Context),
     ok = py:stream_ack(Ref, 1),
-    {error, context_stopped} = event(Ref),
+    %% Its thread may have been about to find out that there is no credit, and finds some. The end comes last.
+    case event(Ref) of
+        {error, context_stopped} -> ok;
+        {data, 3} -> {error, context_stopped} = event(Ref)
+    end,
     ok = py:unregister_pool(itertools),
     ok = py_context_router:stop_pool(streamed).
 
