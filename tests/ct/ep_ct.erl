@@ -236,8 +236,8 @@ wait_until(Condition, Deadline) ->
             wait_until(Condition, Deadline)
     end.
 
-%% @doc By how many bytes the memory of the VM's processes has grown, and what the function has returned, which is part of
-%% that.
+%% @doc By how many bytes the memory of the VM's processes has grown, and what the function has returned, which is part
+%% of that.
 -spec growth(fun(() -> Result)) -> {integer(), Result}.
 growth(Fun) ->
     erlang:garbage_collect(),

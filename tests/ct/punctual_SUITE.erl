@@ -156,8 +156,8 @@ under_load(Config, Measure) ->
     _ = ep_background:results(Running),
     {Measured, Calls}.
 
-%% The arguments are on no process's heap: to copy them there, and to collect the garbage around them, would itself hold a
-%% scheduler.
+%% The arguments are on no process's heap: to copy them there, and to collect the garbage around them, would itself hold
+%% a scheduler.
 call_until_told(Ctx, Tester) ->
     Arguments = persistent_term:get({?MODULE, arguments}),
     Tester ! {ready, self()},

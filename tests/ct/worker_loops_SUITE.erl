@@ -290,7 +290,9 @@ submit_kind(Ctx, Process, N) ->
 
 is_answer(Process, N, Result) ->
     case N rem 6 of
-        0 -> {error, {'ValueError', Text}} = Result, lists:suffix([$' | binary_to_list(number(Process, N))] ++ "'", Text);
+        0 ->
+            {error, {'ValueError', Text}} = Result,
+            lists:suffix("'" ++ binary_to_list(number(Process, N)) ++ "'", Text);
         1 -> {ok, binary:copy(<<0>>, 2000 + N)} =:= Result;
         2 -> {ok, lists:seq(N, N + 300)} =:= Result;
         3 -> {error, function_not_found} =:= Result;

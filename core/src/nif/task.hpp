@@ -15,8 +15,8 @@ namespace ep {
 class Context;
 
 // One result that will come: a message to the process that made the task, or nothing once that has given it up. The
-// memory is a NIF resource. Until it is over it is in the hands of the request that is to end it, and when that has left it
-// open, in the context's list, so that it ends with the context at the latest.
+// memory is a NIF resource. Until it is over it is in the hands of the request that is to end it, and when that has left
+// it open, in the context's list, so that it ends with the context at the latest.
 struct Task : ep_task {
     explicit Task(Context *of) noexcept : context(of) {}
 
